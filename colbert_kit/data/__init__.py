@@ -1,0 +1,15 @@
+"""Readers: corpora from files, folders, BEIR folders and the Hub; queries and qrels; passages of long documents."""
+
+from colbert_kit.data.beir import is_beir_folder, read_qrels, read_queries
+from colbert_kit.data.corpus import read_corpus
+from colbert_kit.data.demo import read_demo_corpus
+from colbert_kit.data.passages import split_passages
+
+__all__ = [
+    "is_beir_folder",
+    "read_corpus",
+    "read_demo_corpus",
+    "read_qrels",
+    "read_queries",
+    "split_passages",
+]

@@ -1,0 +1,7 @@
+"""The texts and metadata behind an index, in Parquet files that the Hub's viewer shows."""
+
+from colbert_kit.documents.filters import Filters, parse_filter
+from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document
+from colbert_kit.documents.store import Documents, stage_documents
+
+__all__ = ["RESERVED_COLUMNS", "Documents", "Filters", "check_document", "parse_filter", "stage_documents"]

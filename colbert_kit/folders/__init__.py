@@ -1,0 +1,12 @@
+"""Folders that never lie: a hashed manifest, atomic commits, one writer, readers that keep their generation.
+
+A folder is a set of immutable files and one ``manifest.json`` that names them. A commit writes new files under new
+names, makes them durable, and renames a new manifest into place; whatever the instruction at which a process dies,
+the folder holds the last generation whole. Nothing here knows what the files mean, and nothing is ever unpickled.
+"""
+
+from colbert_kit.folders.commit import Commit
+from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
+from colbert_kit.folders.snapshot import Snapshot, exists
+
+__all__ = ["FORMAT_VERSION", "Commit", "FileEntry", "Manifest", "Snapshot", "exists"]

@@ -1,0 +1,164 @@
+"""Read one generation of a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colbert_kit.errors import InvalidFolder
+from colbert_kit.folders.manifest import MANIFEST_NAME, FileEntry, Manifest
+
+__all__ = ["Snapshot", "exists", "hash_file"]
+
+MAX_RETRIES = 10
+"""How often a reader begins again because a writer committed meanwhile; each try takes milliseconds."""
+
+
+def exists(folder: str | Path) -> bool:
+    """Whether ``folder`` holds a committed generation."""
+    return (Path(folder) / MANIFEST_NAME).is_file()
+
+
+def hash_file(path: Path) -> str:
+    """The file's sha256 as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Snapshot:
+    """One generation of a folder, checked when it is opened; later commits do not change it.
+
+    Args:
+        folder: The folder.
+        verify: Also compare every file's sha256 (reads the whole folder); sizes, dtypes and shapes always are.
+        links_into: Files may be links that end in here instead of in the folder, as in the Hub's cache.
+
+    Raises:
+        InvalidFolder: The folder is missing or damaged, or of a newer format version.
+
+    Example:
+        >>> import tempfile
+        >>> from colbert_kit.folders import Commit, Snapshot
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Commit(folder) as commit:
+        ...         commit.write_array("numbers.npy", np.arange(3))
+        ...     Snapshot(folder).array("numbers.npy").tolist()
+        [0, 1, 2]
+    """
+
+    def __init__(self, folder: str | Path, *, verify: bool = False, links_into: Path | None = None) -> None:
+        self.folder = Path(folder)
+        self.manifest = Manifest.read(self.folder)
+        self._homes = [home.resolve() for home in (self.folder, links_into) if home is not None]
+        for name, entry in self.manifest.files.items():
+            self._check(name, entry, verify)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, verify: bool = False, links_into: Path | None = None) -> Snapshot:
+        """Open the newest generation; a commit that drops files meanwhile makes it try again.
+
+        Raises:
+            InvalidFolder: As the class.
+        """
+        for _ in range(MAX_RETRIES):
+            before = _stat_manifest(Path(folder))
+            try:
+                return cls(folder, verify=verify, links_into=links_into)
+            except InvalidFolder:
+                if _stat_manifest(Path(folder)) == before:
+                    raise
+        return cls(folder, verify=verify, links_into=links_into)
+
+    @property
+    def generation(self) -> int:
+        """The generation's number."""
+        return self.manifest.generation
+
+    def section(self, name: str) -> dict[str, Any]:
+        """What the manifest says under ``name``.
+
+        Raises:
+            InvalidFolder: It says nothing, or no JSON object.
+        """
+        section = self.manifest.sections.get(name)
+        if not isinstance(section, dict):
+            raise InvalidFolder(f"{self.folder / MANIFEST_NAME} has no section {name!r}. Is it another kind of folder?")
+        return section
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the manifest names.
+
+        Raises:
+            InvalidFolder: The manifest does not name it.
+        """
+        if name not in self.manifest.files:
+            raise InvalidFolder(f"{self.folder / MANIFEST_NAME} does not name {name!r}. Build or download it again.")
+        return self.folder / name
+
+    def array(self, name: str, *, dtype: str | None = None, ndim: int | None = None) -> NDArray[Any]:
+        """Memory-map an array file; what is written into the returned array never reaches the file.
+
+        Args:
+            name: The file's name in the manifest.
+            dtype: What the caller can work with.
+            ndim: Likewise.
+
+        Raises:
+            InvalidFolder: The manifest does not name it, or it is of another dtype or number of axes.
+        """
+        path = self.file(name)
+        entry = self.manifest.files[name]
+        shape = entry.shape or ()
+        if (dtype is not None and entry.dtype != dtype) or (ndim is not None and len(shape) != ndim):
+            raise InvalidFolder(f"{path} must be {ndim}-dimensional {dtype}, got {entry.dtype} of shape {shape}.")
+        # An empty file region cannot be mapped. Mode "c" (private pages) spares torch a copy of every block,
+        # as it takes writable arrays only.
+        mode: Any = "c" if 0 not in shape else None
+        try:
+            array: NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InvalidFolder(f"{path} cannot be read: {error}. Build or download it again.") from error
+        return array
+
+    def _check(self, name: str, entry: FileEntry, verify: bool) -> None:
+        path = self.folder / name
+        if not path.is_file():
+            raise InvalidFolder(f"{path} is missing. Build or download the folder again.")
+        if not any(path.resolve().is_relative_to(home) for home in self._homes):
+            raise InvalidFolder(f"{path} is a link to outside the folder. Do not use this folder.")
+        if (size := path.stat().st_size) != entry.size:
+            raise InvalidFolder(f"{path} must have {entry.size} bytes, got {size}. Build or download it again.")
+        if entry.dtype is not None:
+            found = _array_header(path)
+            if found != (entry.dtype, entry.shape):
+                raise InvalidFolder(f"{path} must be {entry.dtype} of shape {entry.shape}, got {found}.")
+        if verify and hash_file(path) != entry.sha256:
+            raise InvalidFolder(f"{path} does not match its sha256. Build or download it again.")
+
+
+def _array_header(path: Path) -> tuple[str, tuple[int, ...]]:
+    """Dtype and shape of an ``.npy`` file whose data fill the file exactly."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran_order, dtype = read(file)
+            start = file.tell()
+    except (OSError, ValueError, SyntaxError, TypeError) as error:
+        raise InvalidFolder(f"{path} is not an array file: {error}. Build or download it again.") from error
+    num_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if dtype.hasobject or fortran_order or start + num_bytes != path.stat().st_size:
+        raise InvalidFolder(f"{path} is not a plain array file of its size. Build or download it again.")
+    return dtype.name, shape
+
+
+def _stat_manifest(folder: Path) -> tuple[int, int] | None:
+    try:
+        stat = (folder / MANIFEST_NAME).stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns

@@ -1,0 +1,163 @@
+"""What lies at a name: a late-interaction checkpoint, or an encoder to build one from."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+from colbert_kit import hub
+from colbert_kit.errors import InvalidConfig, InvalidFolder
+from colbert_kit.models.prompts import prompt_of
+
+__all__ = ["Contents", "apply_overrides", "look_at", "refuse_contradictions"]
+
+logger = logging.getLogger(__name__)
+
+MARKER_KEYS = (
+    "query_prefix",
+    "document_prefix",
+    "do_query_expansion",
+    "attend_to_expansion_tokens",
+    "skiplist_words",
+)
+"""Keys of ``config_sentence_transformers.json`` that PyLate has written since its first version."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a name holds.
+
+    Args:
+        is_late_interaction: Whether it is a checkpoint that already gives token embeddings.
+        encoder_path: The sub-folder of the encoder in it, ``""`` mostly.
+    """
+
+    is_late_interaction: bool
+    encoder_path: str = ""
+
+
+def look_at(name: str, revision: str | None, token: str | None) -> Contents:
+    """Read the few small files that tell what a name holds.
+
+    Raises:
+        InvalidFolder: The local folder holds no model.
+        RepoNotFound: There is neither a folder nor a repository of this name.
+        HubUnreachable: The Hub cannot be reached and the cache does not help.
+        NotAllowed: The repository is private or gated.
+    """
+
+    def read(filename: str) -> Any:  # noqa: ANN401 - JSON
+        path = hub.find_file(name, filename, revision=revision, token=token)
+        return None if path is None else _read_json(path)
+
+    config = read("config.json") or {}
+    modules = read("modules.json")
+    if not config and modules is None:
+        raise InvalidFolder(f"{name} holds no model: it has neither config.json nor modules.json.")
+    architectures = config.get("architectures") or []
+    if any(one == "HF_ColBERT" or one.endswith("ForRetrieval") for one in architectures):
+        return Contents(is_late_interaction=True)
+    if modules is None:
+        return Contents(is_late_interaction=False)
+    settings = read("config_sentence_transformers.json") or {}
+    is_pylate = any(str(module.get("type", "")).startswith("pylate.") for module in modules)
+    is_named = settings.get("model_type") in ("ColBERT", "MultiVectorEncoder")
+    if is_pylate or is_named or any(key in settings for key in MARKER_KEYS):
+        return Contents(is_late_interaction=True)
+    return Contents(is_late_interaction=False, encoder_path=modules[0].get("path", "") if modules else "")
+
+
+def refuse_contradictions(
+    model: MultiVectorEncoder,
+    name: str,
+    *,
+    embedding_size: int | None,
+    query_prefix: str | None,
+    document_prefix: str | None,
+) -> None:
+    """Refuse arguments that would change what a checkpoint was trained with.
+
+    Raises:
+        InvalidConfig: One differs; the message names it.
+    """
+    facts = {
+        "embedding_size": (embedding_size, model.get_embedding_dimension()),
+        "query_prefix": (query_prefix, prompt_of(model, "query")),
+        "document_prefix": (document_prefix, prompt_of(model, "document")),
+    }
+    for argument, (asked, trained) in facts.items():
+        if asked is not None and asked != trained:
+            raise InvalidConfig(
+                f"{name} was trained with {argument}={trained!r}, got {argument}={asked!r}. Leave the argument out, "
+                "or build a new model from the encoder it was made of."
+            )
+
+
+def apply_overrides(
+    model: MultiVectorEncoder,
+    *,
+    query_length: int | None,
+    document_length: int | None,
+    query_expansion: bool | None,
+    attend_to_expansion_tokens: bool | None,
+    skiplist_words: Sequence[str] | None,
+) -> None:
+    """Change lengths, expansion and skiplist of a loaded checkpoint; saving it keeps the changes."""
+    changes = {
+        "query_length": query_length,
+        "document_length": document_length,
+        "query_expansion": query_expansion,
+        "attend_to_expansion_tokens": attend_to_expansion_tokens,
+        "skiplist_words": skiplist_words,
+    }
+    changes = {argument: value for argument, value in changes.items() if value is not None}
+    if not changes:
+        return
+    encoder: Any = model[0]
+    expansion = dict(encoder.query_expansion) if encoder.query_expansion else None
+    length = query_length or (expansion["length"] if expansion else encoder.query_length) or 32
+    if query_expansion is True and expansion is None:
+        expansion = {"strategy": "fixed", "attend": False, "length": length}
+    if query_expansion is False:
+        expansion = None
+    if expansion is not None:
+        expansion |= {
+            "length": length,
+            "attend": bool(_first(attend_to_expansion_tokens, expansion["attend"])),
+        }
+    encoder.query_expansion = None
+    encoder.query_length = None if expansion and expansion["strategy"] == "fixed" else length
+    encoder.query_expansion = expansion
+    if document_length is not None:
+        encoder.document_length = document_length
+    if skiplist_words is not None:
+        _set_skiplist(model, skiplist_words)
+    logger.warning(
+        "Settings that differ from the checkpoint's: %s.", ", ".join(f"{k}={v!r}" for k, v in changes.items())
+    )
+
+
+def _set_skiplist(model: MultiVectorEncoder, words: Sequence[str]) -> None:
+    masks = [module for module in model if isinstance(module, MultiVectorMask)]
+    if not masks:
+        raise InvalidConfig("skiplist_words cannot be set: the checkpoint scores every token it gives.")
+    masks[0].skiplist_words = list(words)
+    masks[0].resolve_with_tokenizer(model.tokenizer)
+
+
+def _first(asked: bool | None, otherwise: bool) -> bool:
+    return otherwise if asked is None else asked
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidFolder(f"{path.name} of the model cannot be read as JSON: {error}") from error

@@ -1,0 +1,162 @@
+"""``ColBERT``: any encoder or late-interaction checkpoint as a plain ``MultiVectorEncoder``.
+
+Recipe and defaults are PyLate's (Chaffin and Sourty, CIKM 2025, doi 10.1145/3746252.3761608), which follow ColBERT
+(Khattab and Zaharia, SIGIR 2020, sections 3.2 and 3.3).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules import Transformer
+
+from colbert_kit import hub
+from colbert_kit.errors import InvalidConfig
+from colbert_kit.models.checkpoint import apply_overrides, look_at, refuse_contradictions
+from colbert_kit.models.identity import remember
+from colbert_kit.models.recipe import assemble
+
+__all__ = ["ColBERT"]
+
+EMBEDDING_SIZE = 128
+QUERY_LENGTH = 32
+DOCUMENT_LENGTH = 180
+
+Backend = Literal["torch", "onnx", "openvino"]
+
+
+def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its arguments are the recipe
+    model_name_or_path: str | Path,
+    *,
+    embedding_size: int | Literal["auto"] | None = "auto",
+    query_prefix: str | None = None,
+    document_prefix: str | None = None,
+    query_length: int | None = None,
+    document_length: int | None = None,
+    query_expansion: bool | None = None,
+    attend_to_expansion_tokens: bool | None = None,
+    skiplist_words: Sequence[str] | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    backend: Backend = "torch",
+    trust_remote_code: bool = False,
+) -> MultiVectorEncoder:
+    """Load a late-interaction checkpoint as it is, or build a ColBERT model from a bare encoder.
+
+    Weights are float32 whatever the checkpoint holds: ``encode_documents``, ``encode_queries`` and ``Searcher`` take
+    a ``dtype`` and compute in bfloat16 on a copy where that is faster. What a checkpoint was trained with
+    (``embedding_size``, prefixes) cannot be changed; lengths, expansion and skiplist can, and the log says so.
+
+    Args:
+        model_name_or_path: A folder or a Hub repository: sentence-transformers, PyLate or Stanford checkpoints, or
+            any encoder of transformers.
+        embedding_size: Width of a token embedding. ``"auto"``: the checkpoint's own, 128 for a bare encoder. None:
+            the encoder's own width without a projection.
+        query_prefix: The query marker, one token. None: the checkpoint's own, ``"[Q] "`` for a bare encoder.
+        document_prefix: The document marker. None: the checkpoint's own, ``"[D] "`` for a bare encoder.
+        query_length: Query tokens. None: the checkpoint's own, 32 for a bare encoder.
+        document_length: Document tokens at most. None: the checkpoint's own, 180 for a bare encoder.
+        query_expansion: Pad queries to ``query_length`` with mask tokens, which are scored. None: the checkpoint's
+            own, True for a bare encoder.
+        attend_to_expansion_tokens: Let the encoder attend to them. None: the checkpoint's own, False for a bare
+            encoder.
+        skiplist_words: Document tokens that are not scored. None: the checkpoint's own, punctuation for a bare
+            encoder.
+        device: ``"cpu"``, ``"cuda"`` and so on; the best there is where None.
+        revision: A branch, tag or commit of the repository.
+        token: An access token; the stored one where None.
+        backend: ``"onnx"`` and ``"openvino"`` need sentence-transformers' extras of these names.
+        trust_remote_code: Run code that the repository holds. Only for repositories you have read.
+
+    Returns:
+        A plain ``sentence_transformers.MultiVectorEncoder`` in evaluation mode.
+
+    Raises:
+        InvalidConfig: An argument contradicts the checkpoint or cannot work.
+        InvalidFolder: The folder holds no model.
+        RepoNotFound: There is neither a folder nor a repository of this name.
+        HubUnreachable: The Hub cannot be reached and the model is not in its cache.
+        NotAllowed: The repository is private or gated.
+
+    Example:
+        >>> model = ColBERT("lightonai/GTE-ModernColBERT-v1")  # doctest: +SKIP
+        >>> model.encode_query("does vitamin D prevent flu?").shape  # doctest: +SKIP
+        torch.Size([11, 128])
+    """
+    name = str(model_name_or_path)
+    _check_counts(embedding_size=embedding_size, query_length=query_length, document_length=document_length)
+    contents = look_at(name, revision, token)
+    hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
+    model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
+    if contents.is_late_interaction:
+        with hub.translated(name, revision):
+            model = MultiVectorEncoder(name, device=device, backend=backend, model_kwargs=model_kwargs, **hub_arguments)
+        refuse_contradictions(
+            model,
+            name,
+            embedding_size=None if embedding_size == "auto" else embedding_size,
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
+        )
+        apply_overrides(
+            model,
+            query_length=query_length,
+            document_length=document_length,
+            query_expansion=query_expansion,
+            attend_to_expansion_tokens=attend_to_expansion_tokens,
+            skiplist_words=skiplist_words,
+        )
+    else:
+        with hub.translated(name, revision):
+            encoder = Transformer.load(
+                name,
+                subfolder=contents.encoder_path,
+                backend=backend,
+                model_kwargs=model_kwargs,
+                **hub_arguments,
+            )
+        _set_lengths(
+            encoder,
+            query_length or QUERY_LENGTH,
+            document_length or DOCUMENT_LENGTH,
+            expand=query_expansion is not False,
+            attend=bool(attend_to_expansion_tokens),
+        )
+        model = assemble(
+            encoder,
+            embedding_size=EMBEDDING_SIZE if embedding_size == "auto" else embedding_size,
+            query_prefix="[Q] " if query_prefix is None else query_prefix,
+            document_prefix="[D] " if document_prefix is None else document_prefix,
+            skiplist_words=list(string.punctuation) if skiplist_words is None else skiplist_words,
+            device=device,
+        )
+    remember(model, name)
+    model.eval()
+    return model
+
+
+def _check_counts(**counts: int | str | None) -> None:
+    for argument, count in counts.items():
+        if count in (None, "auto"):
+            continue
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InvalidConfig(f"{argument} must be a whole number of 1 or more, got {count!r}.")
+
+
+def _set_lengths(encoder: Transformer, query_length: int, document_length: int, *, expand: bool, attend: bool) -> None:
+    longest = getattr(encoder.config, "max_position_embeddings", None)
+    if isinstance(longest, int) and longest > 0:
+        for argument, length in (("query_length", query_length), ("document_length", document_length)):
+            if length > longest:
+                raise InvalidConfig(f"{argument} is at most {longest} for this encoder, got {length}.")
+    encoder.document_length = document_length
+    if expand:
+        encoder.query_expansion = {"strategy": "fixed", "attend": attend, "length": query_length}
+    else:
+        encoder.query_length = query_length

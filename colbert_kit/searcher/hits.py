@@ -1,0 +1,129 @@
+"""Hits, and how rows of an index become them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colbert_kit.documents import Documents
+from colbert_kit.documents.filters import Filters
+from colbert_kit.errors import InvalidFolder, InvalidInput
+from colbert_kit.folders import Snapshot
+from colbert_kit.indexes import SegmentReader
+
+__all__ = ["Generation", "Hit", "check_k", "check_queries", "hit_of", "hits_of"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A document that was found.
+
+    Args:
+        id: The document's id.
+        score: Its MaxSim with the query; higher is better.
+        rank: 1 for the best.
+        text: The document.
+        metadata: Its other columns.
+    """
+
+    id: str
+    score: float
+    rank: int
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Generation:
+    """What belongs together: a search takes one and never mixes two.
+
+    Args:
+        snapshot: The generation of the folder.
+
+    Raises:
+        InvalidFolder: Index and documents are not row for row the same.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.number = snapshot.generation
+        self.index = SegmentReader(snapshot)
+        self.documents = Documents(snapshot)
+        if len(self.index.rows.ids) != len(self.documents):
+            raise InvalidFolder(
+                f"{snapshot.folder} has {len(self.index.rows.ids)} rows in the index and {len(self.documents)} "
+                "documents. Build or download it again."
+            )
+
+    def mask(self, filters: Filters | None, subset: Iterable[str] | None) -> NDArray[np.bool_] | None:
+        """Which rows may be found; None for all.
+
+        Raises:
+            InvalidInput: The filters do not fit.
+        """
+        mask = None if filters is None else self.documents.matching(filters)
+        if subset is None:
+            return mask
+        allowed = self.index.rows.mask_of(subset)
+        return allowed if mask is None else mask & allowed
+
+    def check_column(self, name: str) -> None:
+        """Raise where there is no such metadata column.
+
+        Raises:
+            InvalidInput: There is none.
+        """
+        if name not in self.documents.metadata_columns:
+            known = ", ".join(self.documents.metadata_columns)
+            raise InvalidInput(f"there is no column {name!r} to group by; the columns are: {known}.")
+
+
+def hits_of(generation: Generation, ranking: Sequence[tuple[int, float]], k: int, group_by: str | None) -> list[Hit]:
+    """The first ``k`` hits of a ranking, of each group the best only."""
+    hits: list[Hit] = []
+    seen: set[object] = set()
+    for row, score in ranking:
+        document = generation.documents.get(row)
+        if group_by is not None:
+            group = document.get(group_by, document["id"])
+            if group in seen:
+                continue
+            seen.add(group)
+        hits.append(hit_of(document, score, len(hits) + 1))
+        if len(hits) == k:
+            break
+    return hits
+
+
+def hit_of(document: Mapping[str, Any], score: float, rank: int) -> Hit:
+    """The hit of a document."""
+    metadata = {name: value for name, value in document.items() if name not in ("id", "text")}
+    return Hit(document["id"], score, rank, document["text"], metadata)
+
+
+def check_queries(queries: Sequence[str]) -> list[str]:
+    """Return the queries if they are texts.
+
+    Raises:
+        InvalidInput: One is no string or empty.
+    """
+    if isinstance(queries, str):
+        raise InvalidInput("queries must be a list of strings, got one string; put it in a list.")
+    for query in queries:
+        if not isinstance(query, str):
+            raise InvalidInput(f"a query must be a string, got {type(query).__name__}.")
+        if not query.strip():
+            raise InvalidInput("the query is empty; type at least one word.")
+    return list(queries)
+
+
+def check_k(k: object) -> None:
+    """Raise where ``k`` is no number of hits.
+
+    Raises:
+        InvalidInput: It is not a whole number of 1 or more.
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise InvalidInput(f"k must be a whole number of 1 or more, got {k!r}.")

@@ -1,0 +1,384 @@
+"""``Searcher``: text in, hits out. One folder holds the index, the documents and the name of the model."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentence_transformers import MultiVectorEncoder
+
+from colbert_kit import hub, models
+from colbert_kit.documents import Filters, check_document
+from colbert_kit.errors import InvalidInput
+from colbert_kit.folders import Commit, Snapshot, exists
+from colbert_kit.indexes import EMPTY_SECTION, stage_removal
+from colbert_kit.models.inference import DType
+from colbert_kit.progress import OnProgress
+from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain, maxsim
+from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hit_of, hits_of
+from colbert_kit.searcher.staging import matching_model, model_section, stage_corpus
+
+__all__ = ["Searcher"]
+
+QUERIES_AT_ONCE = 32
+"""Queries of one pass over the documents: their similarities to a block of tokens still fit the caches."""
+
+
+class Searcher:
+    """Search documents in a folder by meaning, and change them; every change is one atomic commit.
+
+    Make one with ``build``, ``open`` or ``from_pretrained``. One object may be used by many threads: a search works on
+    the generation that was current when it began.
+
+    Example:
+        >>> from colbert_kit import Searcher, models  # doctest: +SKIP
+        >>> searcher = Searcher.build("my-index", models.load_demo(), documents)  # doctest: +SKIP
+        >>> for hit in searcher.search("does vitamin D prevent flu?", k=5):  # doctest: +SKIP
+        ...     print(f"{hit.score:.2f}", hit.id, hit.text)
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: MultiVectorEncoder,
+        snapshot: Snapshot,
+        *,
+        dtype: DType,
+        links_into: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        self.model = model
+        self._dtype = dtype
+        self._encoder = models.inference_model(model, dtype)
+        self._links_into = links_into
+        self._writing = threading.Lock()
+        self._generation = Generation(snapshot)
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        model: MultiVectorEncoder,
+        documents: Iterable[Mapping[str, Any]],
+        *,
+        override: bool = False,
+        dtype: DType = "auto",
+        on_progress: OnProgress | None = None,
+        total: int | None = None,
+    ) -> Searcher:
+        """Index documents into a new folder.
+
+        Args:
+            folder: The folder; must not hold an index already.
+            model: The model that encodes them: ``models.ColBERT(...)`` or ``models.load_demo()``.
+            documents: ``{"id": "7", "text": "...", "year": 2020}``: unique string ids, texts, and metadata to filter
+                by. An iterator is read as it goes.
+            override: Replace an index that is there, at once when the new one is complete.
+            dtype: What to encode in, now and for queries.
+            on_progress: Called after each 512 documents.
+            total: How many documents there are, for the progress.
+
+        Returns:
+            The searcher.
+
+        Raises:
+            InvalidInput: A document is not well formed, an id comes twice, or the folder holds an index.
+            FolderBusy: Another process is writing to the folder.
+        """
+        folder = Path(folder)
+        if exists(folder) and not override:
+            raise InvalidInput(
+                f"{folder} holds an index already. Open it, or replace it with override=True (--override)."
+            )
+        encoder = models.inference_model(model, dtype)
+        with Commit(folder, replace=True) as commit:
+            commit.sections["model"] = model_section(model, dtype)
+            commit.sections["index"] = dict(EMPTY_SECTION)
+            commit.sections["documents"] = {"files": []}
+            stage_corpus(commit, encoder, documents, set(), on_progress, total)
+        return cls(folder, model, Snapshot.open(folder), dtype=dtype)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        model: MultiVectorEncoder | None = None,
+        *,
+        dtype: DType = "auto",
+        verify: bool = False,
+        device: str | None = None,
+    ) -> Searcher:
+        """Open a folder.
+
+        Args:
+            folder: The folder.
+            model: The model that built it; loaded by its recorded name and revision where None.
+            dtype: What to encode queries in.
+            verify: Compare every file's sha256 first.
+            device: Where to load the model.
+
+        Raises:
+            InvalidFolder: The folder is missing or damaged, or was built by another model.
+            RepoNotFound: The model is neither here nor on the Hub.
+            HubUnreachable: The model is on the Hub, which cannot be reached.
+        """
+        return cls._open(Path(folder), model, dtype=dtype, verify=verify, device=device, links_into=None)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_id: str | Path,
+        model: MultiVectorEncoder | None = None,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        dtype: DType = "auto",
+        device: str | None = None,
+    ) -> Searcher:
+        """Open an index that lies on the Hub as a dataset repository, or in a folder here.
+
+        A download is verified by sha256 and memory-mapped from the Hub's cache, which is never written to.
+
+        Raises:
+            RepoNotFound: There is neither a folder nor such a repository.
+            HubUnreachable: The Hub cannot be reached.
+            InvalidFolder: What was downloaded is damaged or no index.
+        """
+        if Path(repo_id).is_dir():
+            return cls.open(repo_id, model, dtype=dtype, device=device)
+        folder = hub.pull_folder(str(repo_id), repo_type="dataset", revision=revision, token=token)
+        return cls._open(folder, model, dtype=dtype, verify=True, device=device, links_into=hub.blobs_of(folder))
+
+    @classmethod
+    def _open(
+        cls,
+        folder: Path,
+        model: MultiVectorEncoder | None,
+        *,
+        dtype: DType,
+        verify: bool,
+        device: str | None,
+        links_into: Path | None,
+    ) -> Searcher:
+        snapshot = Snapshot.open(folder, verify=verify, links_into=links_into)
+        model = matching_model(snapshot.section("model"), model, device, folder)
+        return cls(folder, model, snapshot, dtype=dtype, links_into=links_into)
+
+    def __len__(self) -> int:
+        """Documents that can be found."""
+        return len(self._generation.index)
+
+    @property
+    def metadata_columns(self) -> list[str]:
+        """Columns that filters may use."""
+        return self._generation.documents.metadata_columns
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        filters: Filters | None = None,
+        subset: Iterable[str] | None = None,
+        group_by: str | None = None,
+    ) -> list[Hit]:
+        """Find the documents that answer a query best.
+
+        Args:
+            query: The query.
+            k: Hits at most; fewer where fewer match.
+            filters: ``[("year", ">=", 2020)]``, all must hold; a list of such lists: one must. Null never matches.
+            subset: Ids that may be found; an empty one finds nothing.
+            group_by: A metadata column of which each value is found once, by its best document:
+                ``"document_id"`` for passages.
+
+        Returns:
+            Best first; ties by id.
+
+        Raises:
+            InvalidInput: The query is empty, ``k`` is below 1, or the filters do not fit.
+        """
+        return self.search_many([query], k, filters=filters, subset=subset, group_by=group_by)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filters: Filters | None = None,
+        subset: Iterable[str] | None = None,
+        group_by: str | None = None,
+    ) -> list[list[Hit]]:
+        """Search for several queries: the documents are read once for every 32 of them.
+
+        Args:
+            queries: The queries.
+            k: As ``search``.
+            filters: As ``search``.
+            subset: As ``search``.
+            group_by: As ``search``.
+
+        Returns:
+            One list a query, in input order.
+
+        Raises:
+            InvalidInput: As ``search``.
+        """
+        queries = check_queries(queries)
+        check_k(k)
+        generation = self._generation
+        mask = generation.mask(filters, subset)
+        if group_by is not None:
+            generation.check_column(group_by)
+        hits: list[list[Hit]] = []
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            packed = models.encode_window(self._encoder, list(queries[start : start + QUERIES_AT_ONCE]), "query")
+            depth = k if group_by is None else len(generation.index) or 1
+            rankings = generation.index.search(packed, depth, mask)
+            hits.extend(hits_of(generation, ranking, k, group_by) for ranking in rankings)
+        return hits
+
+    def explain(self, query: str, hit: Hit | str) -> list[TokenMatch]:
+        """Tell which token of a hit answered which token of the query.
+
+        Args:
+            query: The query.
+            hit: A hit, or a document's id.
+
+        Returns:
+            One match a query token, in order; spans are of the query and of the hit's text. The similarities sum to
+            the score.
+
+        Raises:
+            InvalidInput: The query is empty, or there is no such document.
+        """
+        [query] = check_queries([query])
+        generation = self._generation
+        [row] = generation.index.rows.find([hit if isinstance(hit, str) else hit.id])
+        text = generation.documents.get(int(row))["text"]
+        [embeddings] = models.encode_window(self._encoder, [query], "query")
+        return explain(
+            embeddings,
+            generation.index.embeddings_of(int(row)),
+            models.query_spans(self.model, query),
+            models.document_spans(self.model, text),
+        )
+
+    def rerank(self, query: str, documents: Sequence[Mapping[str, Any]], k: int | None = None) -> list[Hit]:
+        """Order documents that need not be in the index by how well they answer a query.
+
+        Args:
+            query: The query.
+            documents: ``{"id", "text", ...metadata}``.
+            k: Hits at most; all where None.
+
+        Raises:
+            InvalidInput: The query is empty, or a document is not well formed.
+        """
+        [query] = check_queries([query])
+        for position, document in enumerate(documents):
+            check_document(document, position)
+        if k is not None:
+            check_k(k)
+        if not documents:
+            return []
+        query_embeddings = models.encode_window(self._encoder, [query], "query")
+        [embeddings] = models.encode_candidates(self._encoder, [[one["text"] for one in documents]], dtype="float32")
+        [scores] = maxsim(query_embeddings, PackedEmbeddings.pack(embeddings))
+        order = np.argsort(-scores, kind="stable")[:k]
+        return [hit_of(documents[row], float(scores[row]), rank) for rank, row in enumerate(order, start=1)]
+
+    def add(
+        self,
+        documents: Iterable[Mapping[str, Any]],
+        *,
+        on_progress: OnProgress | None = None,
+        total: int | None = None,
+    ) -> None:
+        """Add documents in one atomic commit: all or none.
+
+        Args:
+            documents: As ``build``; their ids must be new.
+            on_progress: As ``build``.
+            total: As ``build``.
+
+        Raises:
+            InvalidInput: A document is not well formed, its id is there already, or a column changes its type.
+            FolderBusy: Another process is writing to the folder.
+        """
+        with self._changing() as commit:
+            taken = set(self._generation.index.rows.by_id)
+            stage_corpus(commit, self._encoder, documents, taken, on_progress, total)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove documents in one atomic commit.
+
+        Raises:
+            InvalidInput: An id is not in the index; nothing is removed.
+            FolderBusy: Another process is writing to the folder.
+        """
+        with self._changing() as commit:
+            stage_removal(commit, self._generation.index.rows.find(ids))
+
+    def rebuild(self, model: MultiVectorEncoder, *, on_progress: OnProgress | None = None) -> Searcher:
+        """Encode the stored documents anew with another model, into a new generation of this folder.
+
+        Args:
+            model: The new model.
+            on_progress: As ``build``.
+
+        Returns:
+            A searcher with the new model; this one keeps finding in its old generation.
+
+        Raises:
+            FolderBusy: Another process is writing to the folder.
+        """
+        documents = list(self._live_documents())
+        return Searcher.build(
+            self.folder,
+            model,
+            documents,
+            override=True,
+            dtype=self._dtype,
+            on_progress=on_progress,
+            total=len(documents),
+        )
+
+    def refresh(self) -> None:
+        """Take up what other processes have committed meanwhile.
+
+        Raises:
+            InvalidFolder: The folder is damaged, or another model has rebuilt it.
+        """
+        snapshot = Snapshot.open(self.folder, links_into=self._links_into)
+        matching_model(snapshot.section("model"), self.model, None, self.folder)
+        self._generation = Generation(snapshot)
+
+    def warm(self) -> None:
+        """Read the whole index once, so that the first search is as fast as the next."""
+        for segment in self._generation.index.segments:
+            segment.embeddings[::256].sum()
+        models.encode_window(self._encoder, ["warm"], "query")
+
+    def _live_documents(self) -> Iterator[dict[str, Any]]:
+        generation = self._generation
+        for row in np.flatnonzero(generation.index.rows.alive):
+            yield generation.documents.get(int(row))
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Commit]:
+        """A commit on the newest generation, which this searcher takes up before and after."""
+        if self._links_into is not None:
+            raise InvalidInput(
+                f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "
+                "your own, open that, and change it there."
+            )
+        with self._writing:
+            with Commit(self.folder) as commit:
+                self.refresh()
+                yield commit
+            self.refresh()
