@@ -131,7 +131,7 @@ def _entry(name: str, entry: object, path: Path) -> FileEntry:
     if not isinstance(entry, dict):
         raise damaged
     size, sha256, dtype, shape = (entry.get(key) for key in ("size", "sha256", "dtype", "shape"))
-    if not _is_count(size) or not isinstance(sha256, str):
+    if not isinstance(size, int) or not _is_count(size) or not isinstance(sha256, str):
         raise damaged
     if name.endswith(".npy"):
         if not isinstance(dtype, str) or not isinstance(shape, list) or not all(map(_is_count, shape)):
