@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from colbert_kit import data, documents, errors, indexes, models, progress, rank, retrieve, scores
-    from colbert_kit.searcher import Hit, Searcher
+    from colbert_kit.searcher import Hit, Searcher, rerank_texts
 
 __version__ = "0.1.0"
 
@@ -29,16 +29,18 @@ __all__ = [
     "models",
     "progress",
     "rank",
+    "rerank_texts",
     "retrieve",
     "scores",
 ]
 
-_CLASSES = {"Hit": "colbert_kit.searcher", "Searcher": "colbert_kit.searcher"}
+# What lives deeper than a room of its own name.
+_DEEPER = dict.fromkeys(["Hit", "Searcher", "rerank_texts"], "colbert_kit.searcher")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the face holds
-    if name in _CLASSES:
-        return getattr(importlib.import_module(_CLASSES[name]), name)
+    if name in _DEEPER:
+        return getattr(importlib.import_module(_DEEPER[name]), name)
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from colbert_kit.errors import InvalidConfig
+from colbert_kit.errors import InvalidConfig, InvalidInput
 
 __all__ = ["split_passages"]
 
@@ -28,6 +28,7 @@ def split_passages(
 
     Raises:
         InvalidConfig: The overlap is not smaller than the passage.
+        InvalidInput: A document has no id or no text.
 
     Example:
         >>> [p["text"] for p in split_passages([{"id": "a", "text": "1 2 3 4 5"}], passage_words=3, overlap_words=1)]
@@ -37,7 +38,9 @@ def split_passages(
         raise InvalidConfig(
             f"overlap_words must be 0 or more and below passage_words, got {overlap_words} and {passage_words}."
         )
-    for document in documents:
+    for position, document in enumerate(documents):
+        if "id" not in document or not isinstance(document.get("text"), str):
+            raise InvalidInput(f"document {position} needs 'id' and 'text'; it has {', '.join(map(repr, document))}.")
         words = list(re.finditer(r"\S+", document["text"]))
         step = passage_words - overlap_words
         starts = range(0, max(1, len(words) - overlap_words), step)

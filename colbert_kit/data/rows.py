@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -46,13 +47,13 @@ def read_rows(path: Path) -> Iterator[Row]:
             with _open_text(path) as file:
                 delimiter = "\t" if suffix == ".tsv" else ","
                 yield from (_json_lines(path, file) if suffix in (".jsonl", ".json") else _csv(path, file, delimiter))
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowInvalid) as error:
         raise InvalidData(f"{path.name} cannot be read: {error}") from error
 
 
 def _open_text(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8", newline="")
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -63,7 +64,7 @@ def _json_lines(path: Path, file: IO[str]) -> Iterator[Row]:
         place = f"{path.name}, line {number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidData(f"{place}: not a JSON object a line ({error}).") from error
         if not isinstance(row, dict):
             raise InvalidData(f"{place}: expected a JSON object, got {type(row).__name__}.")

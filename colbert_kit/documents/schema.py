@@ -37,6 +37,12 @@ def check_document(document: Mapping[str, Any], position: int) -> None:
         raise InvalidInput(f"document {position} has an empty id; every document needs its own.")
     if not document["text"].strip():
         raise InvalidInput(f"document {document['id']!r} has an empty text; leave it out of the index.")
+    try:
+        document["text"].encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the text of document {document['id']!r} is not valid Unicode: {error.reason}.") from error
+    if odd := [name for name in document if not isinstance(name, str)]:
+        raise InvalidInput(f"document {document['id']!r} has metadata called {odd[0]!r}; names must be strings.")
     if reserved := (RESERVED_COLUMNS - {"id", "text"}) & set(document):
         raise InvalidInput(f"metadata may not be called {', '.join(sorted(reserved))}: a hit has fields of that name.")
 
@@ -53,7 +59,7 @@ def table_of(documents: Sequence[Mapping[str, Any]]) -> pa.Table:
         values = [document.get(name) for document in documents]
         try:
             arrays[name] = pa.array(values, type=pa.string() if name in ("id", "text") else None)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError) as error:
             raise InvalidInput(f"the values of {name!r} cannot share a column: {error}. Give them one type.") from error
     return pa.table(arrays)
 

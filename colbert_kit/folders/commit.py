@@ -55,7 +55,7 @@ class Commit:
         self._lock = filelock.FileLock(self.folder / LOCK_NAME, timeout=0)
         self._files: dict[str, FileEntry] = {}
         self._written: list[Path] = []
-        self.base: Snapshot | None = None
+        self.base: Manifest | None = None
         self.sections: dict[str, Any] = {}
 
     def __enter__(self) -> Commit:
@@ -69,10 +69,11 @@ class Commit:
             ) from None
         try:
             if exists(self.folder):
-                self.base = Snapshot.open(self.folder)
+                # What is replaced may be damaged; a manifest that can be read shows that it is a folder of this kind.
+                self.base = Manifest.read(self.folder) if self._replace else Snapshot.open(self.folder).manifest
                 if not self._replace:
-                    self._files = dict(self.base.manifest.files)
-                    self.sections = dict(self.base.manifest.sections)
+                    self._files = dict(self.base.files)
+                    self.sections = dict(self.base.sections)
         except BaseException:
             self._lock.release()
             raise
@@ -159,9 +160,15 @@ class Commit:
                 file.write(text.encode("utf-8"))
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self.folder / MANIFEST_NAME)
         except BaseException:
             self._discard()
+            raise
+        try:
+            temporary.replace(self.folder / MANIFEST_NAME)
+        except BaseException:
+            # Ctrl-C may arrive just after the rename, when the new manifest already needs the files.
+            if temporary.exists():
+                self._discard()
             raise
         sync_folder(self.folder)
 

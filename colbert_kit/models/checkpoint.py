@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from colbert_kit import hub
 from colbert_kit.errors import InvalidConfig, InvalidFolder
 from colbert_kit.models.prompts import prompt_of
 
-__all__ = ["Contents", "apply_overrides", "look_at", "refuse_contradictions"]
+__all__ = ["Contents", "apply_overrides", "look_at", "refuse_contradictions", "repaired"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,10 @@ MARKER_KEYS = (
 """Keys of ``config_sentence_transformers.json`` that PyLate has written since its first version."""
 
 
+OLD_DENSE, DENSE = "pylate.models.Dense", "pylate.models.Dense.Dense"
+"""PyLate up to 1.1 named the module of its projection, not the class; sentence-transformers knows the class only."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a name holds.
@@ -37,10 +43,12 @@ class Contents:
     Args:
         is_late_interaction: Whether it is a checkpoint that already gives token embeddings.
         encoder_path: The sub-folder of the encoder in it, ``""`` mostly.
+        is_pylate_v1: Whether its ``modules.json`` must be repaired before it can be loaded.
     """
 
     is_late_interaction: bool
     encoder_path: str = ""
+    is_pylate_v1: bool = False
 
 
 def look_at(name: str, revision: str | None, token: str | None) -> Contents:
@@ -70,8 +78,25 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
     is_pylate = any(str(module.get("type", "")).startswith("pylate.") for module in modules)
     is_named = settings.get("model_type") in ("ColBERT", "MultiVectorEncoder")
     if is_pylate or is_named or any(key in settings for key in MARKER_KEYS):
-        return Contents(is_late_interaction=True)
+        is_old = any(module.get("type") == OLD_DENSE for module in modules)
+        return Contents(is_late_interaction=True, is_pylate_v1=is_old)
     return Contents(is_late_interaction=False, encoder_path=modules[0].get("path", "") if modules else "")
+
+
+@contextmanager
+def repaired(name: str, revision: str | None, token: str | None) -> Iterator[Path]:
+    """A passing view of a PyLate v1 checkpoint that sentence-transformers can load; the original stays as it is."""
+    folder = Path(name) if Path(name).is_dir() else hub.pull_folder(name, revision=revision, token=token)
+    with tempfile.TemporaryDirectory(prefix="colbert_kit-") as view:
+        for path in folder.iterdir():
+            if path.name != "modules.json":
+                (Path(view) / path.name).symlink_to(path.resolve())
+        modules = _read_json(folder / "modules.json")
+        for module in modules:
+            if module.get("type") == OLD_DENSE:
+                module["type"] = DENSE
+        (Path(view) / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+        yield Path(view)
 
 
 def refuse_contradictions(

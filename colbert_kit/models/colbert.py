@@ -6,6 +6,7 @@ Recipe and defaults are PyLate's (Chaffin and Sourty, CIKM 2025, doi 10.1145/374
 
 from __future__ import annotations
 
+import contextlib
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from sentence_transformers.base.modules import Transformer
 
 from colbert_kit import hub
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.models.checkpoint import apply_overrides, look_at, refuse_contradictions
+from colbert_kit.models.checkpoint import apply_overrides, look_at, refuse_contradictions, repaired
 from colbert_kit.models.identity import remember
 from colbert_kit.models.recipe import assemble
 
@@ -95,8 +96,15 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
     hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
     model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
     if contents.is_late_interaction:
-        with hub.translated(name, revision):
-            model = MultiVectorEncoder(name, device=device, backend=backend, model_kwargs=model_kwargs, **hub_arguments)
+        with hub.translated(name, revision), contextlib.ExitStack() as stack:
+            if contents.is_pylate_v1:
+                name_to_load = str(stack.enter_context(repaired(name, revision, token)))
+                hub_arguments |= {"revision": None}
+            else:
+                name_to_load = name
+            model = MultiVectorEncoder(
+                name_to_load, device=device, backend=backend, model_kwargs=model_kwargs, **hub_arguments
+            )
         refuse_contradictions(
             model,
             name,

@@ -116,6 +116,10 @@ def check_queries(queries: Sequence[str]) -> list[str]:
             raise InvalidInput(f"a query must be a string, got {type(query).__name__}.")
         if not query.strip():
             raise InvalidInput("the query is empty; type at least one word.")
+        try:
+            query.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"the query is not valid Unicode text: {error.reason}.") from error
     return list(queries)
 
 

@@ -12,20 +12,19 @@ import numpy as np
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
-from colbert_kit.documents import Filters, check_document
+from colbert_kit.documents import Filters
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import Commit, Snapshot, exists
 from colbert_kit.indexes import EMPTY_SECTION, stage_removal
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
-from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain, maxsim
-from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hit_of, hits_of
+from colbert_kit.scores import TokenMatch, explain
+from colbert_kit.searcher.hits import Generation, Hit, check_queries
+from colbert_kit.searcher.reranking import rerank_texts
+from colbert_kit.searcher.searching import Options, search_generation
 from colbert_kit.searcher.staging import matching_model, model_section, stage_corpus
 
 __all__ = ["Searcher"]
-
-QUERIES_AT_ONCE = 32
-"""Queries of one pass over the documents: their similarities to a block of tokens still fit the caches."""
 
 
 class Searcher:
@@ -185,6 +184,7 @@ class Searcher:
         filters: Filters | None = None,
         subset: Iterable[str] | None = None,
         group_by: str | None = None,
+        timings: dict[str, float] | None = None,
     ) -> list[Hit]:
         """Find the documents that answer a query best.
 
@@ -195,6 +195,7 @@ class Searcher:
             subset: Ids that may be found; an empty one finds nothing.
             group_by: A metadata column of which each value is found once, by its best document:
                 ``"document_id"`` for passages.
+            timings: Filled with the seconds of each stage: ``"filter"``, ``"encode"``, ``"score"``, ``"fetch"``.
 
         Returns:
             Best first; ties by id.
@@ -202,7 +203,8 @@ class Searcher:
         Raises:
             InvalidInput: The query is empty, ``k`` is below 1, or the filters do not fit.
         """
-        return self.search_many([query], k, filters=filters, subset=subset, group_by=group_by)[0]
+        options = Options(filters, subset, group_by, timings)
+        return search_generation(self._generation, self._encoder, [query], k, options)[0]
 
     def search_many(
         self,
@@ -228,19 +230,8 @@ class Searcher:
         Raises:
             InvalidInput: As ``search``.
         """
-        queries = check_queries(queries)
-        check_k(k)
-        generation = self._generation
-        mask = generation.mask(filters, subset)
-        if group_by is not None:
-            generation.check_column(group_by)
-        hits: list[list[Hit]] = []
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            packed = models.encode_window(self._encoder, list(queries[start : start + QUERIES_AT_ONCE]), "query")
-            depth = k if group_by is None else len(generation.index) or 1
-            rankings = generation.index.search(packed, depth, mask)
-            hits.extend(hits_of(generation, ranking, k, group_by) for ranking in rankings)
-        return hits
+        options = Options(filters, subset, group_by)
+        return search_generation(self._generation, self._encoder, queries, k, options)
 
     def explain(self, query: str, hit: Hit | str) -> list[TokenMatch]:
         """Tell which token of a hit answered which token of the query.
@@ -279,18 +270,7 @@ class Searcher:
         Raises:
             InvalidInput: The query is empty, or a document is not well formed.
         """
-        [query] = check_queries([query])
-        for position, document in enumerate(documents):
-            check_document(document, position)
-        if k is not None:
-            check_k(k)
-        if not documents:
-            return []
-        query_embeddings = models.encode_window(self._encoder, [query], "query")
-        [embeddings] = models.encode_candidates(self._encoder, [[one["text"] for one in documents]], dtype="float32")
-        [scores] = maxsim(query_embeddings, PackedEmbeddings.pack(embeddings))
-        order = np.argsort(-scores, kind="stable")[:k]
-        return [hit_of(documents[row], float(scores[row]), rank) for rank, row in enumerate(order, start=1)]
+        return rerank_texts(self._encoder, query, documents, k, dtype="float32")
 
     def add(
         self,
@@ -337,7 +317,7 @@ class Searcher:
         Raises:
             FolderBusy: Another process is writing to the folder.
         """
-        documents = list(self._live_documents())
+        documents = list(self.documents())
         return Searcher.build(
             self.folder,
             model,
@@ -364,7 +344,8 @@ class Searcher:
             segment.embeddings[::256].sum()
         models.encode_window(self._encoder, ["warm"], "query")
 
-    def _live_documents(self) -> Iterator[dict[str, Any]]:
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """The documents that can be found, in the order they were added: ``{"id", "text", ...metadata}``."""
         generation = self._generation
         for row in np.flatnonzero(generation.index.rows.alive):
             yield generation.documents.get(int(row))
