@@ -2,10 +2,11 @@
 
 from colbert_kit.data.beir import is_beir_folder, read_qrels, read_queries
 from colbert_kit.data.corpus import read_corpus
-from colbert_kit.data.demo import read_demo_corpus
+from colbert_kit.data.demo import DEMO_CORPUS_SIZE, read_demo_corpus
 from colbert_kit.data.passages import split_passages
 
 __all__ = [
+    "DEMO_CORPUS_SIZE",
     "is_beir_folder",
     "read_corpus",
     "read_demo_corpus",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 
 __all__ = ["RESERVED_COLUMNS", "Documents", "stage_documents"]
+
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises for Parquet files whose bytes have changed."""
 
 ROWS_PER_GROUP = 256
 """Rows decoded to show one text: at 1.5 kB a text one group decodes in about a millisecond."""
@@ -34,10 +39,14 @@ def stage_documents(commit: Commit, number: int, documents: Sequence[Mapping[str
     files: list[str] = commit.sections.get("documents", {}).get("files", [])
     for name in files:
         # One after the other: each file may have widened what those before it held.
-        table = table.cast(_widened(pq.read_schema(commit.folder / name), table.schema))
+        table = _cast(table, _widened(pq.read_schema(commit.folder / name), table.schema))
+        _check_widening(commit.folder / name, table.schema)
     name = f"documents/{number:04d}.parquet"
     with commit.writing(name) as file:
-        pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd")
+        try:
+            pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd")
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InvalidInput(f"the metadata cannot be written as Parquet: {error}.") from error
     commit.sections["documents"] = {"files": [*files, name]}
 
 
@@ -57,13 +66,22 @@ class Documents:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InvalidFolder(f"{snapshot.folder}: the manifest's documents section is damaged.")
         self._files = [_open(snapshot, name) for name in names]
-        self.schema = functools.reduce(merge_schemas, (file.schema_arrow for file in self._files), pa.schema([]))
+        try:
+            self.schema = functools.reduce(merge_schemas, (file.schema_arrow for file in self._files), pa.schema([]))
+        except InvalidInput as error:
+            raise InvalidFolder(f"{snapshot.folder}: the documents' files contradict each other: {error}") from error
+        self._folder = snapshot.folder
         self._starts = np.cumsum([0] + [file.metadata.num_rows for file in self._files])
         self._metadata = self._read_metadata()
         self._group = functools.lru_cache(maxsize=64)(self._read_group)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @property
+    def ids(self) -> pa.ChunkedArray:
+        """The id of each row, ``(num_rows,)``."""
+        return self._metadata["id"] if self._files else pa.chunked_array([], pa.string())
 
     @property
     def metadata_columns(self) -> list[str]:
@@ -93,7 +111,8 @@ class Documents:
         return {name: value for name, value in document.items() if value is not None}
 
     def _read_group(self, position: int, group: int) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._files[position].read_row_group(group).to_pylist()
+        with self._readable():
+            rows: list[dict[str, Any]] = self._files[position].read_row_group(group).to_pylist()
         return rows
 
     def _read_metadata(self) -> pa.Table:
@@ -101,20 +120,48 @@ class Documents:
         tables = []
         for file in self._files:
             present = set(file.schema_arrow.names)
-            table = file.read(columns=[field.name for field in fields if field.name in present])
-            columns = [
-                table[field.name].cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
-                for field in fields
-            ]
+            with self._readable():
+                table = file.read(columns=[field.name for field in fields if field.name in present])
+                columns = [
+                    table[field.name].cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
+                    for field in fields
+                ]
             tables.append(pa.table(columns, schema=pa.schema(fields)))
         return pa.concat_tables(tables) if tables else pa.schema(fields).empty_table()
 
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGED as error:
+            raise InvalidFolder(f"{self._folder}: the documents are damaged: {error}. Download them again.") from error
+
 
 def _open(snapshot: Snapshot, name: str) -> pq.ParquetFile:
+    path = snapshot.file(name)
     try:
-        return pq.ParquetFile(snapshot.file(name), memory_map=True)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidFolder(f"{snapshot.folder / name} is not a Parquet file: {error}.") from error
+        file = pq.ParquetFile(path, memory_map=True)
+        types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
+    except DAMAGED as error:
+        raise InvalidFolder(f"{path} is not a Parquet file: {error}.") from error
+    if any(types.get(column) != pa.string() for column in ("id", "text")):
+        raise InvalidFolder(f"{path} must have the string columns id and text. Build or download it again.")
+    return file
+
+
+def _check_widening(path: Path, new: pa.Schema) -> None:
+    """Read what is stored in columns that ``new`` makes wider: a reader must be able to read it so."""
+    old = pq.read_schema(path)
+    wider = [field for field in new if field.name in old.names and field.type != old.field(field.name).type]
+    if wider:
+        _cast(pq.ParquetFile(path).read(columns=[field.name for field in wider]), pa.schema(wider))
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    try:
+        return table.cast(schema)
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"the metadata would lose digits as floating-point numbers: {error}.") from error
 
 
 def _widened(old: pa.Schema, new: pa.Schema) -> pa.Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,11 @@ class Snapshot:
 
     def _check(self, name: str, entry: FileEntry, verify: bool) -> None:
         path = self.folder / name
-        if not path.is_file():
+        try:
+            is_there = path.is_file()
+        except OSError as error:
+            raise InvalidFolder(f"{path} cannot be looked at: {error.strerror}.") from error
+        if not is_there:
             raise InvalidFolder(f"{path} is missing. Build or download the folder again.")
         if not any(path.resolve().is_relative_to(home) for home in self._homes):
             raise InvalidFolder(f"{path} is a link to outside the folder. Do not use this folder.")
@@ -148,10 +153,11 @@ def _array_header(path: Path) -> tuple[str, tuple[int, ...]]:
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran_order, dtype = read(file)
             start = file.tell()
-    except (OSError, ValueError, SyntaxError, TypeError) as error:
+    except (OSError, ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        # The last three are Python's parser on a header made to break it.
         raise InvalidFolder(f"{path} is not an array file: {error}. Build or download it again.") from error
     num_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if dtype.hasobject or fortran_order or start + num_bytes != path.stat().st_size:
+    if dtype.hasobject or not dtype.isnative or fortran_order or start + num_bytes != path.stat().st_size:
         raise InvalidFolder(f"{path} is not a plain array file of its size. Build or download it again.")
     return dtype.name, shape
 

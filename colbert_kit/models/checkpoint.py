@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 from colbert_kit import hub
-from colbert_kit.errors import InvalidConfig, InvalidFolder
+from colbert_kit.errors import ColbertKitError, InvalidConfig, InvalidFolder
 from colbert_kit.models.prompts import prompt_of
+from colbert_kit.models.recipe import check_lengths
 
-__all__ = ["Contents", "apply_overrides", "look_at", "refuse_contradictions", "repaired"]
+__all__ = ["Contents", "apply_overrides", "look_at", "readable", "refuse_contradictions", "repaired"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
 
     config = read("config.json") or {}
     modules = read("modules.json")
+    if not isinstance(config, dict) or not all(isinstance(module, dict) for module in modules or []):
+        raise InvalidFolder(f"{name} holds no model: its config.json or modules.json is of another shape.")
     if not config and modules is None:
         raise InvalidFolder(f"{name} holds no model: it has neither config.json nor modules.json.")
     architectures = config.get("architectures") or []
@@ -81,6 +85,22 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
         is_old = any(module.get("type") == OLD_DENSE for module in modules)
         return Contents(is_late_interaction=True, is_pylate_v1=is_old)
     return Contents(is_late_interaction=False, encoder_path=modules[0].get("path", "") if modules else "")
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Raise what the libraries raise on a folder with damaged or missing files as one line of ours.
+
+    Raises:
+        InvalidFolder: The folder cannot be loaded.
+    """
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        if isinstance(error, ColbertKitError) or not Path(name).is_dir():
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise InvalidFolder(f"{name} cannot be loaded as a model: {reason}") from error
 
 
 @contextmanager
@@ -146,6 +166,7 @@ def apply_overrides(
     if not changes:
         return
     encoder: Any = model[0]
+    check_lengths(encoder, query_length=query_length, document_length=document_length)
     expansion = dict(encoder.query_expansion) if encoder.query_expansion else None
     length = query_length or (expansion["length"] if expansion else encoder.query_length) or 32
     if query_expansion is True and expansion is None:

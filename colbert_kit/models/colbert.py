@@ -18,9 +18,9 @@ from sentence_transformers.base.modules import Transformer
 
 from colbert_kit import hub
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.models.checkpoint import apply_overrides, look_at, refuse_contradictions, repaired
+from colbert_kit.models.checkpoint import apply_overrides, look_at, readable, refuse_contradictions, repaired
 from colbert_kit.models.identity import remember
-from colbert_kit.models.recipe import assemble
+from colbert_kit.models.recipe import assemble, check_lengths, ensure_pad_token
 
 __all__ = ["ColBERT"]
 
@@ -96,7 +96,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
     hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
     model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
     if contents.is_late_interaction:
-        with hub.translated(name, revision), contextlib.ExitStack() as stack:
+        with readable(name), hub.translated(name, revision), contextlib.ExitStack() as stack:
             if contents.is_pylate_v1:
                 name_to_load = str(stack.enter_context(repaired(name, revision, token)))
                 hub_arguments |= {"revision": None}
@@ -121,7 +121,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             skiplist_words=skiplist_words,
         )
     else:
-        with hub.translated(name, revision):
+        with readable(name), hub.translated(name, revision):
             encoder = Transformer.load(
                 name,
                 subfolder=contents.encoder_path,
@@ -129,6 +129,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
                 model_kwargs=model_kwargs,
                 **hub_arguments,
             )
+        ensure_pad_token(encoder)
         _set_lengths(
             encoder,
             query_length or QUERY_LENGTH,
@@ -158,11 +159,7 @@ def _check_counts(**counts: int | str | None) -> None:
 
 
 def _set_lengths(encoder: Transformer, query_length: int, document_length: int, *, expand: bool, attend: bool) -> None:
-    longest = getattr(encoder.config, "max_position_embeddings", None)
-    if isinstance(longest, int) and longest > 0:
-        for argument, length in (("query_length", query_length), ("document_length", document_length)):
-            if length > longest:
-                raise InvalidConfig(f"{argument} is at most {longest} for this encoder, got {length}.")
+    check_lengths(encoder, query_length=query_length, document_length=document_length)
     encoder.document_length = document_length
     if expand:
         encoder.query_expansion = {"strategy": "fixed", "attend": attend, "length": query_length}

@@ -15,12 +15,30 @@ from tokenizers import AddedToken
 
 from colbert_kit.errors import InvalidConfig
 
-__all__ = ["add_markers", "assemble"]
+__all__ = ["add_markers", "assemble", "check_lengths", "ensure_pad_token"]
 
 logger = logging.getLogger(__name__)
 
 PROJECTION_SEED = 42
 """The random projection is the same in every process, so that two people who skip training see the same numbers."""
+
+
+def check_lengths(transformer: Transformer, **lengths: int | None) -> None:
+    """Refuse lengths that the encoder has no positions for, and would only fail on once a text is that long.
+
+    Raises:
+        InvalidConfig: One is; the message names it.
+    """
+    longest = getattr(transformer.config, "max_position_embeddings", None)
+    if not isinstance(longest, int) or longest < 1:
+        return
+    # RoBERTa and its kin count positions from the padding id on: of 514 rows 512 can be used.
+    for name, module in getattr(transformer.model, "named_modules", list)():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            longest = min(longest, module.num_embeddings - module.padding_idx - 1)
+    for argument, length in lengths.items():
+        if length is not None and length > longest:
+            raise InvalidConfig(f"{argument} is at most {longest} for this encoder, got {length}.")
 
 
 def add_markers(transformer: Transformer, markers: Sequence[str]) -> None:
@@ -81,7 +99,6 @@ def assemble(
     hidden_size = transformer.get_embedding_dimension()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(PROJECTION_SEED)
-        ensure_pad_token(transformer)
         add_markers(transformer, [query_prefix, document_prefix])
         modules: list[torch.nn.Module] = [transformer]
         if embedding_size is not None:

@@ -51,7 +51,7 @@ def _spans(model: MultiVectorEncoder, text: str, role: Role) -> list[TokenSpan]:
     bounds = _align(ids, encoding["input_ids"], encoding["offset_mapping"])
     tokens = model.tokenizer.convert_ids_to_tokens(ids)
     return [
-        _span(token, *bound, shift=len(prompt), length=len(text))
+        _span(token, *bound, shift=len(prompt), text=text)
         for token, bound, is_scored in zip(tokens, bounds, scored, strict=True)
         if is_scored
     ]
@@ -66,6 +66,9 @@ def _align(ids: list[int], plain_ids: list[int], offsets: list[tuple[int, int]])
     return [(0, 0)] * len(ids)
 
 
-def _span(token: str, start: int, stop: int, *, shift: int, length: int) -> TokenSpan:
-    start, stop = max(start - shift, 0), min(stop - shift, length)
+def _span(token: str, start: int, stop: int, *, shift: int, text: str) -> TokenSpan:
+    piece = text[max(start - shift, 0) : max(stop - shift, 0)]
+    # Byte-level and Unigram tokens begin with the space before their word, which is not to be highlighted.
+    start = max(start - shift, 0) + len(piece) - len(piece.lstrip())
+    stop = start + len(piece.strip())
     return TokenSpan(token, start, stop) if stop > start else TokenSpan(token, 0, 0)

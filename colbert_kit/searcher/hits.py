@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from colbert_kit.documents import Documents
@@ -56,6 +57,8 @@ class Generation:
                 f"{snapshot.folder} has {len(self.index.rows.ids)} rows in the index and {len(self.documents)} "
                 "documents. Build or download it again."
             )
+        if not self.documents.ids.equals(pa.chunked_array([self.index.rows.ids], pa.string())):
+            raise InvalidFolder(f"{snapshot.folder} has other ids in the index than in the documents. Build it again.")
 
     def mask(self, filters: Filters | None, subset: Iterable[str] | None) -> NDArray[np.bool_] | None:
         """Which rows may be found; None for all.
@@ -70,14 +73,16 @@ class Generation:
         return allowed if mask is None else mask & allowed
 
     def check_column(self, name: str) -> None:
-        """Raise where there is no such metadata column.
+        """Raise where no metadata column of this name can be grouped by.
 
         Raises:
-            InvalidInput: There is none.
+            InvalidInput: There is none, or its values are lists or the like.
         """
         if name not in self.documents.metadata_columns:
             known = ", ".join(self.documents.metadata_columns)
             raise InvalidInput(f"there is no column {name!r} to group by; the columns are: {known}.")
+        if pa.types.is_nested(kind := self.documents.schema.field(name).type):
+            raise InvalidInput(f"column {name!r} holds {kind} and cannot be grouped by; take one of single values.")
 
 
 def hits_of(generation: Generation, ranking: Sequence[tuple[int, float]], k: int, group_by: str | None) -> list[Hit]:

@@ -15,14 +15,14 @@ from colbert_kit import hub, models
 from colbert_kit.documents import Filters
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import Commit, Snapshot, exists
-from colbert_kit.indexes import EMPTY_SECTION, stage_removal
+from colbert_kit.indexes import stage_removal
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
-from colbert_kit.scores import TokenMatch, explain
-from colbert_kit.searcher.hits import Generation, Hit, check_queries
+from colbert_kit.scores import TokenMatch
+from colbert_kit.searcher.hits import Generation, Hit
 from colbert_kit.searcher.reranking import rerank_texts
-from colbert_kit.searcher.searching import Options, search_generation
-from colbert_kit.searcher.staging import matching_model, model_section, stage_corpus
+from colbert_kit.searcher.searching import Options, explain_generation, search_generation
+from colbert_kit.searcher.staging import matching_model, stage_corpus, stage_index
 
 __all__ = ["Searcher"]
 
@@ -93,12 +93,11 @@ class Searcher:
             raise InvalidInput(
                 f"{folder} holds an index already. Open it, or replace it with override=True (--override)."
             )
-        encoder = models.inference_model(model, dtype)
         with Commit(folder, replace=True) as commit:
-            commit.sections["model"] = model_section(model, dtype)
-            commit.sections["index"] = dict(EMPTY_SECTION)
-            commit.sections["documents"] = {"files": []}
-            stage_corpus(commit, encoder, documents, set(), on_progress, total)
+            # Another process may have built one since the look above; now the lock is ours.
+            if commit.base is not None and not override:
+                raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
+            stage_index(commit, model, documents, dtype, on_progress, total)
         return cls(folder, model, Snapshot.open(folder), dtype=dtype)
 
     @classmethod
@@ -247,17 +246,15 @@ class Searcher:
         Raises:
             InvalidInput: The query is empty, or there is no such document.
         """
-        [query] = check_queries([query])
-        generation = self._generation
-        [row] = generation.index.rows.find([hit if isinstance(hit, str) else hit.id])
-        text = generation.documents.get(int(row))["text"]
-        [embeddings] = models.encode_window(self._encoder, [query], "query")
-        return explain(
-            embeddings,
-            generation.index.embeddings_of(int(row)),
-            models.query_spans(self.model, query),
-            models.document_spans(self.model, text),
-        )
+        return self.explain_many(query, [hit])[0]
+
+    def explain_many(self, query: str, hits: Sequence[Hit | str]) -> list[list[TokenMatch]]:
+        """As ``explain`` for several hits of one query, which is encoded once.
+
+        Raises:
+            InvalidInput: The query is empty, or there is no such document.
+        """
+        return explain_generation(self._generation, self._encoder, query, hits)
 
     def rerank(self, query: str, documents: Sequence[Mapping[str, Any]], k: int | None = None) -> list[Hit]:
         """Order documents that need not be in the index by how well they answer a query.
@@ -317,16 +314,10 @@ class Searcher:
         Raises:
             FolderBusy: Another process is writing to the folder.
         """
-        documents = list(self.documents())
-        return Searcher.build(
-            self.folder,
-            model,
-            documents,
-            override=True,
-            dtype=self._dtype,
-            on_progress=on_progress,
-            total=len(documents),
-        )
+        # Under the lock and from the newest generation, so that nothing others add meanwhile is lost.
+        with self._writing, self._committing(replace=True) as commit:
+            stage_index(commit, model, self.documents(), self._dtype, on_progress, len(self))
+        return Searcher(self.folder, model, Snapshot.open(self.folder), dtype=self._dtype)
 
     def refresh(self) -> None:
         """Take up what other processes have committed meanwhile.
@@ -353,13 +344,18 @@ class Searcher:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Commit]:
         """A commit on the newest generation, which this searcher takes up before and after."""
+        with self._writing:
+            with self._committing() as commit:
+                yield commit
+            self.refresh()
+
+    @contextlib.contextmanager
+    def _committing(self, *, replace: bool = False) -> Iterator[Commit]:
         if self._links_into is not None:
             raise InvalidInput(
                 f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "
                 "your own, open that, and change it there."
             )
-        with self._writing:
-            with Commit(self.folder) as commit:
-                self.refresh()
-                yield commit
+        with Commit(self.folder, replace=replace) as commit:
             self.refresh()
+            yield commit

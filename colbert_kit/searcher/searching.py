@@ -11,9 +11,10 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
 from colbert_kit.documents import Filters
+from colbert_kit.scores import TokenMatch, explain
 from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hits_of
 
-__all__ = ["Options", "search_generation"]
+__all__ = ["Options", "explain_generation", "search_generation"]
 
 QUERIES_AT_ONCE = 32
 """Queries of one pass over the documents: their similarities to a block of tokens still fit the caches."""
@@ -55,6 +56,25 @@ def search_generation(
         with _timed(timings, "fetch"):
             hits.extend(hits_of(generation, ranking, k, options.group_by) for ranking in rankings)
     return hits
+
+
+def explain_generation(
+    generation: Generation, encoder: MultiVectorEncoder, query: str, hits: Sequence[Hit | str]
+) -> list[list[TokenMatch]]:
+    """For each hit, which of its tokens answered which token of the query.
+
+    Raises:
+        InvalidInput: The query is empty, or there is no such document.
+    """
+    [query] = check_queries([query])
+    rows = generation.index.rows.find([hit if isinstance(hit, str) else hit.id for hit in hits])
+    [query_embeddings] = models.encode_window(encoder, [query], "query")
+    query_spans = models.query_spans(encoder, query)
+    explained = []
+    for row in rows.tolist():
+        spans = models.document_spans(encoder, generation.documents.get(row)["text"])
+        explained.append(explain(query_embeddings, generation.index.embeddings_of(row), query_spans, spans))
+    return explained
 
 
 @contextmanager

@@ -14,15 +14,42 @@ from colbert_kit import models
 from colbert_kit.documents import check_document, stage_documents
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders import Commit
-from colbert_kit.indexes import check_ids, stage_segment
+from colbert_kit.indexes import EMPTY_SECTION, check_ids, stage_segment
 from colbert_kit.models.inference import DType, choose_dtype
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 
-__all__ = ["DOCUMENTS_PER_SEGMENT", "matching_model", "model_section", "stage_corpus"]
+__all__ = ["DOCUMENTS_PER_SEGMENT", "matching_model", "model_section", "stage_corpus", "stage_index"]
 
 DOCUMENTS_PER_SEGMENT = 16_384
 """Documents whose texts are in memory at a time while a corpus is read: about 25 MB of abstracts."""
+
+
+def stage_index(
+    commit: Commit,
+    model: MultiVectorEncoder,
+    documents: Iterable[Mapping[str, Any]],
+    dtype: DType,
+    on_progress: OnProgress | None,
+    total: int | None,
+) -> None:
+    """Write a whole index into a commit that begins with no files.
+
+    Args:
+        commit: The commit.
+        model: The model that the index is for.
+        documents: The documents.
+        dtype: What to encode in.
+        on_progress: As ``stage_corpus``.
+        total: As ``stage_corpus``.
+
+    Raises:
+        InvalidInput: As ``stage_corpus``.
+    """
+    commit.sections["model"] = model_section(model, dtype)
+    commit.sections["index"] = dict(EMPTY_SECTION)
+    commit.sections["documents"] = {"files": []}
+    stage_corpus(commit, models.inference_model(model, dtype), documents, set(), on_progress, total)
 
 
 def stage_corpus(

@@ -1,0 +1,82 @@
+"""The rerank panel and its API endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from colbert_kit.app.render import message_html, reranked_html
+from colbert_kit.app.service import MAX_CANDIDATES, Service
+from colbert_kit.errors import ColbertKitError
+
+__all__ = ["build_rerank_panel"]
+
+BM25_CANDIDATES = 100
+ROWS_SHOWN = 20
+
+EXAMPLE_QUERY = "how do plants make sugar from light?"
+EXAMPLE_CANDIDATES = """Sugar cane is harvested by machine in Brazil and Australia.
+Photosynthesis turns carbon dioxide and water into glucose in the chloroplasts.
+The light of the sun takes eight minutes to reach the Earth.
+Leaves absorb sunlight with chlorophyll, and store the energy as carbohydrates."""
+
+
+def build_rerank_panel(service: Service) -> gr.Blocks:
+    """The panel: a query and candidates, pasted or from BM25; the order before and after."""
+
+    def rerank(query: str, candidates: list[str], k: int = 10) -> list[dict[str, Any]]:
+        """Order candidate texts by how well they answer a query.
+
+        Args:
+            query: The query.
+            candidates: The texts, at most 200.
+            k: Hits at most.
+
+        Returns:
+            Hits, best first: rank, previous rank (the place in the list given, from 1), score, text.
+        """
+        try:
+            found = service.rerank(query, candidates, int(k))
+        except ColbertKitError as error:
+            raise gr.Error(str(error)) from error
+        return [
+            {"rank": hit.rank, "previous_rank": found.previous[hit.id], "score": hit.score, "text": hit.text}
+            for hit in found.hits
+        ]
+
+    # A box that was emptied may give None.
+    def show_pasted(query: str | None, candidates: str | None) -> Iterator[str]:
+        yield from _shown(lambda: service.rerank(query or "", (candidates or "").splitlines()))
+
+    def show_bm25(query: str | None) -> Iterator[str]:
+        yield from _shown(lambda: service.rerank_bm25(query or "", ROWS_SHOWN, BM25_CANDIDATES))
+
+    def _shown(work: Any) -> Iterator[str]:  # noqa: ANN401 - a call that gives Found
+        if service.status.stage == "loading":
+            yield '<p class="ck-message" role="status">The model is loading; this begins as soon as it can.</p>'
+        try:
+            yield reranked_html(work())
+        except ColbertKitError as error:
+            yield message_html(str(error))
+
+    with gr.Blocks() as panel:
+        query = gr.Textbox(label="Query", value=EXAMPLE_QUERY, elem_id="rerank-query")
+        candidates = gr.Textbox(
+            label="Candidates",
+            info=f"One a line, at most {MAX_CANDIDATES}",
+            lines=6,
+            max_lines=16,
+            value=EXAMPLE_CANDIDATES,
+            elem_id="candidates",
+        )
+        with gr.Row():
+            pasted = gr.Button("Rerank these", variant="primary", elem_id="rerank")
+            bm25 = gr.Button(f"Rerank BM25's top {BM25_CANDIDATES} instead", elem_id="rerank-bm25")
+        results = gr.HTML(elem_id="reranked", padding=False)
+        options: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode", "api_visibility": "private"}
+        pasted.click(show_pasted, [query, candidates], results, **options)
+        bm25.click(show_bm25, query, results, **options)
+        gr.api(rerank, api_name="rerank", concurrency_limit=4, concurrency_id="encode")
+    return panel

@@ -1,0 +1,68 @@
+"""The page around the panels, and its launch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import gradio as gr
+
+from colbert_kit.app.rerank_panel import build_rerank_panel
+from colbert_kit.app.search_panel import build_search_panel
+from colbert_kit.app.service import Service
+
+__all__ = ["build_app", "launch"]
+
+TITLE = "colbert_kit"
+CSS = Path(__file__).parent / "style.css"
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+
+
+def build_app(service: Service) -> gr.Blocks:
+    """The page; it can be built before anything is loaded.
+
+    Args:
+        service: What it searches.
+
+    Returns:
+        The page, not launched.
+    """
+    what = "SciFact, 5,183 scientific abstracts" if service.is_demo else "your index"
+    # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
+    search_panel, rerank_panel = build_search_panel(service), build_rerank_panel(service)
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.HTML(
+            f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
+            "query meets every word of a document.</p></header>",
+            padding=False,
+        )
+        with gr.Tabs():
+            with gr.Tab("Search", id="search-tab"):
+                search_panel.render()
+            with gr.Tab("Rerank", id="rerank-tab"):
+                rerank_panel.render()
+    page.queue(max_size=64, default_concurrency_limit=4)
+    return page
+
+
+def launch(index: str | None = None, port: int | None = None) -> None:
+    """Open the page and serve it until it is stopped.
+
+    Args:
+        index: A folder or a Hub dataset repository; ``$COLBERT_KIT_INDEX``, else the demo, where None.
+        port: The port; the first free one from 7860 where None.
+    """
+    service = Service(index or os.environ.get("COLBERT_KIT_INDEX") or None)
+    page = build_app(service)
+    service.start()
+    page.launch(
+        server_port=port,
+        theme=gr.themes.Base(
+            primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
+        ),
+        css_paths=[CSS],
+        footer_links=["api"],
+        ssr_mode=False,
+        run_history=False,
+        show_error=False,
+    )
