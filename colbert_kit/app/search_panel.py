@@ -56,8 +56,9 @@ def build_search_panel(service: Service) -> gr.Blocks:  # noqa: C901 - handlers 
     def show_example(query: str) -> Iterator[str]:
         yield from show(query, 10, "")
 
-    def fill(request: gr.Request) -> str:
-        return str(request.query_params.get("q", "")) if request else ""
+    def fill(request: gr.Request) -> Any:  # noqa: ANN401 - a text or Gradio's "leave it"
+        # Without ?q= nothing may be written: a fast visitor has begun to type.
+        return request.query_params.get("q") or gr.skip()
 
     def tick() -> tuple[str, gr.Timer]:
         status: Status = service.status

@@ -34,6 +34,7 @@ def build_app(service: Service) -> gr.Blocks:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
             "query meets every word of a document.</p></header>",
+            elem_id="head",
             padding=False,
         )
         with gr.Tabs():

@@ -82,7 +82,7 @@ def _csv(path: Path, file: IO[str], delimiter: str) -> Iterator[Row]:
                 raise InvalidData(f"{place}: more fields than the header has columns.")
             yield dict(row), place
     except csv.Error as error:
-        raise InvalidData(f"{path.name}, line {reader.line_num}: {error}.") from error
+        raise InvalidData(f"{path.name}, line {reader.reader.line_num}: {error}.") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:

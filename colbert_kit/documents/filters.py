@@ -59,7 +59,7 @@ def parse_filter(text: str) -> tuple[str, str, Any]:
         >>> parse_filter("year >= 2020"), parse_filter("topic in biology, physics")
         (('year', '>=', 2020), ('topic', 'in', ['biology', 'physics']))
     """
-    match = re.fullmatch(r"\s*([\w.-]+)\s*(not\s+in\b|in\b|[=!<>]=?)\s*(.+?)\s*", text)
+    match = re.fullmatch(r"\s*([\w.-]+)\s*(not\s+in\b|in\b|(?:==?|!=|<=?|>=?)(?![=!<>]))\s*(.+?)\s*", text)
     if match is None:
         raise InvalidInput(f"a filter reads 'column operator value', as in 'year >= 2020'; got {text!r}.")
     column, operator, value = match.groups()
@@ -109,7 +109,9 @@ def _compare(values: pa.ChunkedArray, operator: str, value: object) -> pa.Chunke
     if operator in ("in", "not in"):
         if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
             raise pa.ArrowTypeError("not a list")
-        mask = pc.is_in(values, value_set=pa.array(list(value), type=values.type))
+        # pyarrow would cut 2020.5 to 2020 and then find it among whole numbers.
+        possible = [one for one in value if not (pa.types.is_integer(values.type) and _is_fraction(one))]
+        mask = pc.is_in(values, value_set=pa.array(possible, type=values.type))
         return pc.invert(mask) if operator == "not in" else mask
     if value is None:
         raise pa.ArrowTypeError("a null never matches")
@@ -123,6 +125,10 @@ def _compare(values: pa.ChunkedArray, operator: str, value: object) -> pa.Chunke
         "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
     }[operator]  # fmt: skip
     return comparison(values, scalar)
+
+
+def _is_fraction(value: object) -> bool:
+    return isinstance(value, float) and not value.is_integer()
 
 
 def _literal(text: str) -> str | int | float | bool:

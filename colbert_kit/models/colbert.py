@@ -19,7 +19,7 @@ from sentence_transformers.base.modules import Transformer
 from colbert_kit import hub
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.models.checkpoint import apply_overrides, look_at, readable, refuse_contradictions, repaired
-from colbert_kit.models.identity import remember
+from colbert_kit.models.identity import place_of, remember
 from colbert_kit.models.recipe import assemble, check_lengths, ensure_pad_token
 
 __all__ = ["ColBERT"]
@@ -145,7 +145,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             skiplist_words=list(string.punctuation) if skiplist_words is None else skiplist_words,
             device=device,
         )
-    remember(model, name)
+    remember(model, place_of(name))
     model.eval()
     return model
 

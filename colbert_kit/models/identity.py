@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-__all__ = ["ModelRecord", "fingerprint", "record_of", "remember"]
+__all__ = ["ModelRecord", "fingerprint", "place_of", "record_of", "remember"]
 
 # A plain MultiVectorEncoder does not keep the name it was loaded by; the factory notes it here.
 _names: WeakKeyDictionary[MultiVectorEncoder, str] = WeakKeyDictionary()
@@ -37,16 +37,20 @@ class ModelRecord:
 
 
 def remember(model: MultiVectorEncoder, name: str) -> None:
-    """Note the name a model was loaded by."""
+    """Note the name a model was loaded by: a folder's absolute path, or a name that is to stay as it is."""
     _names[model] = name
+
+
+def place_of(name: str) -> str:
+    """The absolute path of a folder; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
 
 
 def record_of(model: MultiVectorEncoder) -> ModelRecord:
     """The record of a model; one that no factory of ours loaded is named by its encoder."""
     config = model[0].config
-    name = _names.get(model) or getattr(config, "name_or_path", "") or ""
-    if Path(name).is_dir():
-        name = str(Path(name).resolve())
+    # What was noted is not looked up again: a folder may be called like the demo encoder, or the process have moved.
+    name = _names.get(model) or place_of(getattr(config, "name_or_path", "") or "")
     return ModelRecord(name, getattr(config, "_commit_hash", None), fingerprint(model))
 
 
