@@ -99,10 +99,10 @@ def rerank(
     as_json: AsJson = False,
 ) -> None:
     """Order candidates of another search by MaxSim."""
-    from colbert_kit import data, rerank_texts
-
     if not candidates.is_file():
         raise InvalidInput(f"there is no file {candidates}; check the path.")
+    from colbert_kit import data, rerank_texts
+
     documents = list(data.read_corpus(candidates))
     _show(rerank_texts(_load(model), query, documents, k), as_json, {})
 

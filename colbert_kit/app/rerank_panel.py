@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from colbert_kit.app.render import message_html, reranked_html
-from colbert_kit.app.service import MAX_CANDIDATES, Service
+from colbert_kit.app.service import MAX_CANDIDATES, Found, Service
 from colbert_kit.errors import ColbertKitError
 
 __all__ = ["build_rerank_panel"]
@@ -23,10 +23,13 @@ The light of the sun takes eight minutes to reach the Earth.
 Leaves absorb sunlight with chlorophyll, and store the energy as carbohydrates."""
 
 
-def build_rerank_panel(service: Service) -> gr.Blocks:
-    """The panel: a query and candidates, pasted or from BM25; the order before and after."""
+class _Handlers:
+    """What the panel's events call."""
 
-    def rerank(query: str, candidates: list[str], k: int = 10) -> list[dict[str, Any]]:
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def rerank(self, query: str, candidates: list[str], k: int = 10) -> list[dict[str, Any]]:
         """Order candidate texts by how well they answer a query.
 
         Args:
@@ -38,7 +41,7 @@ def build_rerank_panel(service: Service) -> gr.Blocks:
             Hits, best first: rank, previous rank (the place in the list given, from 1), score, text.
         """
         try:
-            found = service.rerank(query, candidates, int(k))
+            found = self.service.rerank(query, candidates, int(k))
         except ColbertKitError as error:
             raise gr.Error(str(error)) from error
         return [
@@ -47,20 +50,27 @@ def build_rerank_panel(service: Service) -> gr.Blocks:
         ]
 
     # A box that was emptied may give None.
-    def show_pasted(query: str | None, candidates: str | None) -> Iterator[str]:
-        yield from _shown(lambda: service.rerank(query or "", (candidates or "").splitlines()))
+    def show_pasted(self, query: str | None, candidates: str | None) -> Iterator[str]:
+        """Pasted candidates in their new order, as HTML."""
+        yield from self._shown(lambda: self.service.rerank(query or "", (candidates or "").splitlines()))
 
-    def show_bm25(query: str | None) -> Iterator[str]:
-        yield from _shown(lambda: service.rerank_bm25(query or "", ROWS_SHOWN, BM25_CANDIDATES))
+    def show_bm25(self, query: str | None) -> Iterator[str]:
+        """BM25's candidates in their new order, as HTML."""
+        yield from self._shown(lambda: self.service.rerank_bm25(query or "", ROWS_SHOWN, BM25_CANDIDATES))
 
-    def _shown(work: Any) -> Iterator[str]:  # noqa: ANN401 - a call that gives Found
-        if service.status.stage == "loading":
+    def _shown(self, work: Callable[[], Found]) -> Iterator[str]:
+        if self.service.status.stage == "loading":
             yield '<p class="ck-message" role="status">The model is loading; this begins as soon as it can.</p>'
         try:
             yield reranked_html(work())
         except ColbertKitError as error:
             yield message_html(str(error))
 
+
+def build_rerank_panel(service: Service) -> gr.Blocks:
+    """The panel: a query and candidates, pasted or from BM25; the order before and after."""
+    handlers = _Handlers(service)
+    encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
     with gr.Blocks() as panel:
         query = gr.Textbox(label="Query", value=EXAMPLE_QUERY, elem_id="rerank-query")
         candidates = gr.Textbox(
@@ -75,8 +85,7 @@ def build_rerank_panel(service: Service) -> gr.Blocks:
             pasted = gr.Button("Rerank these", variant="primary", elem_id="rerank")
             bm25 = gr.Button(f"Rerank BM25's top {BM25_CANDIDATES} instead", elem_id="rerank-bm25")
         results = gr.HTML(elem_id="reranked", padding=False)
-        options: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode", "api_visibility": "private"}
-        pasted.click(show_pasted, [query, candidates], results, **options)
-        bm25.click(show_bm25, query, results, **options)
-        gr.api(rerank, api_name="rerank", concurrency_limit=4, concurrency_id="encode")
+        pasted.click(handlers.show_pasted, [query, candidates], results, api_visibility="private", **encoding)
+        bm25.click(handlers.show_bm25, query, results, api_visibility="private", **encoding)
+        gr.api(handlers.rerank, api_name="rerank", **encoding)
     return panel

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from colbert_kit.app.render import hits_html, message_html, status_html
-from colbert_kit.app.service import Service, Status
+from colbert_kit.app.service import Service
 from colbert_kit.errors import ColbertKitError
 
 __all__ = ["build_search_panel"]
@@ -19,12 +19,16 @@ EXAMPLES = [
     "stem cells and tissue repair after a heart attack",
     "antibiotic resistance spreads between bacteria",
 ]
+DEFAULT_K = 10
 
 
-def build_search_panel(service: Service) -> gr.Blocks:  # noqa: C901 - handlers are closures over the service
-    """The panel: query, number of hits, filter; cards with scores, timings and explanations."""
+class _Handlers:
+    """What the panel's events call."""
 
-    def search(query: str, k: int = 10, filter: str = "") -> list[dict[str, Any]]:
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def search(self, query: str, k: int = DEFAULT_K, filter: str = "") -> list[dict[str, Any]]:
         """Search the index by meaning.
 
         Args:
@@ -36,7 +40,7 @@ def build_search_panel(service: Service) -> gr.Blocks:  # noqa: C901 - handlers 
             Hits, best first: rank, id, score, text, metadata.
         """
         try:
-            found = service.search(query, int(k), filter, explain=False)
+            found = self.service.search(query, int(k), filter, explain=False)
         except ColbertKitError as error:
             raise gr.Error(str(error)) from error
         return [
@@ -44,28 +48,39 @@ def build_search_panel(service: Service) -> gr.Blocks:  # noqa: C901 - handlers 
             for hit in found.hits
         ]
 
-    def show(query: str | None, k: float, filter_text: str | None) -> Iterator[str]:
-        if service.status.stage == "loading" or (service.status.stage == "indexing" and service.status.done == 0):
-            yield f'{status_html(service.status)}<p class="ck-message">Your search begins as soon as it can.</p>'
+    def show(self, query: str | None, k: float = DEFAULT_K, filter_text: str | None = "") -> Iterator[str]:
+        """The hits as HTML, after a word on the wait where there is nothing to search yet."""
+        status = self.service.status
+        if status.stage == "loading" or (status.stage == "indexing" and status.done == 0):
+            yield f'{status_html(status)}<p class="ck-message">Your search begins as soon as it can.</p>'
         try:
             # A box that was never touched gives None.
-            yield hits_html(query or "", service.search(query or "", int(k), filter_text or ""))
+            query = query or ""
+            yield hits_html(query, self.service.search(query, int(k), filter_text or ""))
         except ColbertKitError as error:
             yield message_html(str(error))
 
-    def show_example(query: str) -> Iterator[str]:
-        yield from show(query, 10, "")
+    def show_example(self, query: str) -> Iterator[str]:
+        """The hits of an example, whatever the options say."""
+        yield from self.show(query)
 
-    def fill(request: gr.Request) -> Any:  # noqa: ANN401 - a text or Gradio's "leave it"
-        # Without ?q= nothing may be written: a fast visitor has begun to type.
+    def fill(self, request: gr.Request) -> Any:  # noqa: ANN401 - a text or Gradio's "leave it"
+        """The query of a link with ``?q=``."""
+        # Without one nothing may be written: a fast visitor has begun to type.
         return request.query_params.get("q") or gr.skip()
 
-    def tick() -> tuple[str, gr.Timer]:
-        status: Status = service.status
+    def tick(self) -> tuple[str, gr.Timer]:
+        """The state of the index, looked at again while it changes."""
+        status = self.service.status
         return status_html(status), gr.Timer(active=status.stage in ("loading", "indexing"))
 
+
+def build_search_panel(service: Service) -> gr.Blocks:
+    """The panel: query, number of hits, filter; cards with scores, timings and explanations."""
+    handlers = _Handlers(service)
+    encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
     with gr.Blocks() as panel:
-        with gr.Row(equal_height=True, elem_classes="ck-query"):
+        with gr.Row(equal_height=True):
             query = gr.Textbox(
                 label="Query", placeholder="Ask in your own words", scale=5, autofocus=True, elem_id="query"
             )
@@ -75,31 +90,25 @@ def build_search_panel(service: Service) -> gr.Blocks:  # noqa: C901 - handlers 
             [[example] for example in EXAMPLES],
             inputs=[query],
             outputs=results,
-            fn=show_example,
+            fn=handlers.show_example,
             run_on_click=True,
             cache_examples=False,
             label="Try one",
             api_visibility="private",
         )
         with gr.Accordion("Options", open=False):
-            k = gr.Slider(1, 100, value=10, step=1, label="Hits", elem_id="hits")
-            filter_text = gr.Textbox(
-                label="Filter", info="Conditions on metadata, as in: year >= 2020 and topic = biology", elem_id="filter"
-            )
+            k = gr.Slider(1, 100, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")
+            info = "Conditions on metadata, as in: year >= 2020 and topic = biology"
+            filter_text = gr.Textbox(label="Filter", info=info, elem_id="filter")
         status = gr.HTML(elem_id="status", padding=False)
         results.render()
         timer = gr.Timer(1.0)
         for trigger in (panel.load, timer.tick):
-            trigger(tick, outputs=[status, timer], show_progress="hidden", queue=False, api_visibility="private")
-        for trigger in (button.click, query.submit):
             trigger(
-                show,
-                [query, k, filter_text],
-                results,
-                concurrency_limit=4,
-                concurrency_id="encode",
-                api_visibility="private",
+                handlers.tick, outputs=[status, timer], show_progress="hidden", queue=False, api_visibility="private"
             )
-        panel.load(fill, outputs=query, api_visibility="private")
-        gr.api(search, api_name="search", concurrency_limit=4, concurrency_id="encode")
+        for trigger in (button.click, query.submit):
+            trigger(handlers.show, [query, k, filter_text], results, api_visibility="private", **encoding)
+        panel.load(handlers.fill, outputs=query, api_visibility="private")
+        gr.api(handlers.search, api_name="search", **encoding)
     return panel

@@ -154,7 +154,11 @@ def apply_overrides(
     attend_to_expansion_tokens: bool | None,
     skiplist_words: Sequence[str] | None,
 ) -> None:
-    """Change lengths, expansion and skiplist of a loaded checkpoint; saving it keeps the changes."""
+    """Change lengths, expansion and skiplist of a loaded checkpoint; saving it keeps the changes.
+
+    Raises:
+        InvalidConfig: A setting cannot work with this checkpoint.
+    """
     changes = {
         "query_length": query_length,
         "document_length": document_length,
@@ -166,6 +170,7 @@ def apply_overrides(
     if not changes:
         return
     encoder: Any = model[0]
+    before = _recipe(model)
     check_lengths(encoder, query_length=query_length, document_length=document_length)
     expansion = dict(encoder.query_expansion) if encoder.query_expansion else None
     length = query_length or (expansion["length"] if expansion else encoder.query_length) or 32
@@ -173,6 +178,8 @@ def apply_overrides(
         expansion = {"strategy": "fixed", "attend": False, "length": length}
     if query_expansion is False:
         expansion = None
+    if attend_to_expansion_tokens and expansion is None:
+        raise InvalidConfig("attend_to_expansion_tokens=True needs query expansion; set query_expansion=True as well.")
     if expansion is not None:
         expansion |= {
             "length": length,
@@ -185,9 +192,16 @@ def apply_overrides(
         encoder.document_length = document_length
     if skiplist_words is not None:
         _set_skiplist(model, skiplist_words)
-    logger.warning(
-        "Settings that differ from the checkpoint's: %s.", ", ".join(f"{k}={v!r}" for k, v in changes.items())
-    )
+    if _recipe(model) != before:
+        settings = ", ".join(f"{argument}={value!r}" for argument, value in changes.items())
+        logger.warning("Settings that differ from the checkpoint's: %s.", settings)
+
+
+def _recipe(model: MultiVectorEncoder) -> tuple[object, ...]:
+    """What the overrides may change."""
+    encoder: Any = model[0]
+    words = [module.skiplist_words for module in model if isinstance(module, MultiVectorMask)]
+    return encoder.query_length, encoder.document_length, encoder.query_expansion, words
 
 
 def _set_skiplist(model: MultiVectorEncoder, words: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def _measured() -> Literal["float32", "bfloat16"]:
     if not isinstance(known, dict) or known.get(key) not in ("float32", "bfloat16"):
         float32, bfloat16 = _seconds(torch.float32), _seconds(torch.bfloat16)
         choice = "bfloat16" if float32 > MIN_SPEEDUP * bfloat16 else "float32"
-        known = {key: choice}
+        known = {**(known if isinstance(known, dict) else {}), key: choice}
         logger.info("Encoding in %s: bfloat16 runs %.2f times as fast on this CPU.", choice, float32 / bfloat16)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ dies raises in the caller.
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -39,9 +40,10 @@ def encode_in_workers(
     for rank in range(num_workers):
         devices.put(_device_of(rank, model.device))
     threads = max(1, torch.get_num_threads() // num_workers)
-    on_cpu = inference_model(model, dtype)
-    home = on_cpu.device
-    pool = ProcessPoolExecutor(num_workers, context, _start, (on_cpu.to("cpu"), devices, threads))
+    narrow = inference_model(model, dtype)
+    # Never the caller's own: weights handed over lie in shared memory from then on, with an open file each.
+    shared = (copy.deepcopy(model) if narrow is model else narrow).to("cpu")
+    pool = ProcessPoolExecutor(num_workers, context, _start, (shared, devices, threads))
     try:
         under_way: deque[Future[PackedEmbeddings]] = deque()
         for window in windows:
@@ -52,7 +54,6 @@ def encode_in_workers(
             yield under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        on_cpu.to(home)
 
 
 def _device_of(rank: int, device: torch.device) -> str:

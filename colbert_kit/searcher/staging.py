@@ -84,6 +84,8 @@ def stage_corpus(
         number = stage_segment(commit, ids, _counted(batches, done, total, on_progress))
         stage_documents(commit, number, segment)
         done += len(segment)
+    if on_progress is not None and total is None:
+        on_progress(Progress("encoding", done, done))
 
 
 def model_section(model: MultiVectorEncoder, dtype: DType) -> dict[str, Any]:

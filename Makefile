@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python
+.PHONY: help install check lint fix test app bench docs
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: ## Install the kit with all that developing needs
+	$(PYTHON) -m pip install -e ".[dev]"
+
+check: lint test ## Everything that must be green: format, lint, types, floors, spelling, tests
+
+lint: ## Format, lint, types, import floors, spelling
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	lint-imports
+	typos
+
+fix: ## Mend what can be mended by itself
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+test: ## The tests that need no network and no GPU
+	$(PYTHON) -m pytest
+
+app: ## The search page
+	$(PYTHON) app.py
+
+bench: ## Figures of this machine, each beside a peer's
+	$(PYTHON) -m benchmarks.score
+	$(PYTHON) -m benchmarks.encode
+	$(PYTHON) -m benchmarks.start --whole
+
+docs: ## Run every snippet of README.md and docs/
+	$(PYTHON) -m pytest tests/test_readme.py tests/test_from_pylate.py

@@ -1,0 +1,98 @@
+"""From ``python app.py`` to the first hit, as a newcomer meets it: empty cache, then once more.
+
+    python -m benchmarks.start [--whole]
+
+Prints the seconds until the page answers, until the first search gives a hit, until the demo is indexed whole (with
+``--whole``), and the same for a second start. Exits with 1 where no hit comes within three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+QUERY = "does aspirin lower the risk of colorectal cancer?"
+LIMIT_SECONDS = 180
+WHOLE_LIMIT_SECONDS = 1800
+DEMO_SIZE = 5183
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--whole", action="store_true", help="wait until all documents are indexed")
+    whole = parser.parse_args().whole
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("first start", "second start"):
+            with _app(cache) as (url, start):
+                print(f"{name}: page after {_until_page(url, start):.1f} s", flush=True)
+                print(f"{name}: first hit after {_until_hit(url, start):.1f} s", flush=True)
+                if whole:
+                    print(f"{name}: all documents after {_until_whole(Path(cache), start):.1f} s", flush=True)
+
+
+@contextmanager
+def _app(cache: str) -> Iterator[tuple[str, float]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "COLBERT_KIT_CACHE": cache, "GRADIO_ANALYTICS_ENABLED": "False"}
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/", start
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _until_page(url: str, start: float) -> float:
+    while time.perf_counter() - start < LIMIT_SECONDS:
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return time.perf_counter() - start
+    sys.exit("the page did not come")
+
+
+def _until_hit(url: str, start: float) -> float:
+    from gradio_client import Client
+
+    client = Client(url, verbose=False)
+    hits = client.submit(QUERY, 3, "", api_name="/search").result(timeout=LIMIT_SECONDS)
+    if not hits or time.perf_counter() - start > LIMIT_SECONDS:
+        sys.exit("the search gave no hit in time")
+    return time.perf_counter() - start
+
+
+def _until_whole(cache: Path, start: float) -> float:
+    import json
+
+    while time.perf_counter() - start < WHOLE_LIMIT_SECONDS:
+        [manifest] = cache.glob("*/manifest.json")
+        if json.loads(manifest.read_text())["index"]["num_rows"] == DEMO_SIZE:
+            return time.perf_counter() - start
+        time.sleep(0.5)
+    sys.exit("the demo was not indexed in time")
+
+
+if __name__ == "__main__":
+    main()

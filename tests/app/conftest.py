@@ -1,0 +1,90 @@
+"""A page in a process of its own, over an index of texts that try to break it, and a browser to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+NASTY = {
+    "template": "the library ${1+1} and `backticks` and {{curly}}",
+    "script": '<script>document.title = "broken"</script><img src=x onerror="document.title=1"> of the river',
+    "rtl": "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd the mountain \\n ${HOME}",
+    "control": "the city\x00\x07 at night \ufffd",
+    "long": "the song " * 3000 + "ends here",
+}
+
+
+@pytest.fixture(scope="session")
+def nasty_index(tiny_model, tmp_path_factory) -> Path:
+    from colbert_kit import Searcher
+
+    folder = tmp_path_factory.mktemp("nasty") / "index"
+    documents = [{"id": name, "text": text, "title": text[:30]} for name, text in NASTY.items()]
+    Searcher.build(folder, tiny_model, documents)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_url(nasty_index):
+    """``python app.py --index FOLDER``, as a user starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "app.py", "--index", str(nasty_index), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the app stopped"
+            try:
+                urllib.request.urlopen(url, timeout=5).read()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, page_url):
+    """A fresh visitor; what the browser's console calls an error fails the test."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(page_url)
+    page.wait_for_selector("#query textarea, #query input")
+    yield page
+    page.close()
+    assert errors == []
