@@ -123,7 +123,7 @@ def _why(query: str, hit: Hit, matches: Sequence[TokenMatch]) -> str:
         for word, similarity in words.items():
             if similarity > marks.get(word, (MIN_SIMILARITY_SHOWN, ""))[0]:
                 marks[word] = (similarity, query[start:stop])
-    return f'<ul class="ck-pairs">{"".join(pairs)}</ul><p class="ck-text" dir="auto">{_marked(hit.text, marks)}</p>'
+    return f'<ul class="ck-pairs">{"".join(pairs)}</ul><div class="ck-text" dir="auto">{_marked(hit.text, marks)}</div>'
 
 
 def _marked(text: str, marks: dict[tuple[int, int], tuple[float, str]]) -> str:
@@ -142,7 +142,7 @@ def _marked(text: str, marks: dict[tuple[int, int], tuple[float, str]]) -> str:
     parts.append(escape(text[position:MAX_CHARACTERS]))
     if len(text) > MAX_CHARACTERS:
         rest = escape(text[MAX_CHARACTERS:])
-        parts.append(f"<details><summary>Show all {len(text):,} characters</summary>{rest}</details>")
+        parts.append(f"<details><summary>Show all {len(text):,} characters</summary><span>{rest}</span></details>")
     return "".join(parts)
 
 

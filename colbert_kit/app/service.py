@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -215,8 +216,10 @@ class Service:
         try:
             self._use(Searcher.open(folder, model))
         except InvalidFolder as error:
-            if Path(folder).exists():
+            if folder.exists():
+                # It is ours, in a cache: what cannot be opened is of no use to anybody.
                 logger.warning("The demo index is built again: %s", error)
+                shutil.rmtree(folder)
         total = data.DEMO_CORPUS_SIZE
         while self._searcher is None or len(self._searcher) < total:
             try:

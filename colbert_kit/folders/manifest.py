@@ -83,7 +83,9 @@ class Manifest:
                 "Searcher.build or: colbert-kit index"
             ) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise InvalidFolder(f"{path} cannot be read as JSON: {error}. Build or download it again.") from error
+            raise InvalidFolder(
+                f"{path} cannot be read as JSON: {error}. If this is an index, delete the folder and build it again."
+            ) from error
         return cls.from_json(content, path)
 
     @classmethod
@@ -105,7 +107,9 @@ class Manifest:
             )
         generation, files = content.pop("generation", None), content.pop("files", None)
         if not _is_count(generation) or generation < 1 or not isinstance(files, dict):
-            raise InvalidFolder(f"{path} is damaged: it has no valid generation or files. Build or download it again.")
+            raise InvalidFolder(
+                f"{path} is damaged: it has no valid generation or files. Delete the folder and build it again."
+            )
         return cls(generation, {check_name(name, path): _entry(name, files[name], path) for name in files}, content)
 
 

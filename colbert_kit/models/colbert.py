@@ -163,5 +163,7 @@ def _set_lengths(encoder: Transformer, query_length: int, document_length: int, 
     encoder.document_length = document_length
     if expand:
         encoder.query_expansion = {"strategy": "fixed", "attend": attend, "length": query_length}
+    elif attend:
+        raise InvalidConfig("attend_to_expansion_tokens=True needs query expansion, got query_expansion=False.")
     else:
         encoder.query_length = query_length

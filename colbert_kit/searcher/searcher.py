@@ -8,26 +8,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
-from colbert_kit.documents import Filters
-from colbert_kit.errors import InvalidInput
+from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot, exists
 from colbert_kit.indexes import stage_removal
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
-from colbert_kit.scores import TokenMatch
-from colbert_kit.searcher.hits import Generation, Hit
-from colbert_kit.searcher.reranking import rerank_texts
-from colbert_kit.searcher.searching import Options, explain_generation, search_generation
+from colbert_kit.searcher.hits import Generation
+from colbert_kit.searcher.reader import Reader
 from colbert_kit.searcher.staging import matching_model, stage_corpus, stage_index
 
 __all__ = ["Searcher"]
 
 
-class Searcher:
+class Searcher(Reader):
     """Search documents in a folder by meaning, and change them; every change is one atomic commit.
 
     Make one with ``build``, ``open`` or ``from_pretrained``. One object may be used by many threads: a search works on
@@ -49,13 +45,13 @@ class Searcher:
         dtype: DType,
         links_into: Path | None = None,
     ) -> None:
+        super().__init__(models.inference_model(model, dtype), Generation(snapshot))
         self.folder = folder
         self.model = model
         self._dtype = dtype
-        self._encoder = models.inference_model(model, dtype)
         self._links_into = links_into
+        self._fingerprint = snapshot.section("model")["fingerprint"]
         self._writing = threading.Lock()
-        self._generation = Generation(snapshot)
 
     @classmethod
     def build(
@@ -166,109 +162,6 @@ class Searcher:
         model = matching_model(snapshot.section("model"), model, device, folder)
         return cls(folder, model, snapshot, dtype=dtype, links_into=links_into)
 
-    def __len__(self) -> int:
-        """Documents that can be found."""
-        return len(self._generation.index)
-
-    @property
-    def metadata_columns(self) -> list[str]:
-        """Columns that filters may use."""
-        return self._generation.documents.metadata_columns
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        filters: Filters | None = None,
-        subset: Iterable[str] | None = None,
-        group_by: str | None = None,
-        timings: dict[str, float] | None = None,
-    ) -> list[Hit]:
-        """Find the documents that answer a query best.
-
-        Args:
-            query: The query.
-            k: Hits at most; fewer where fewer match.
-            filters: ``[("year", ">=", 2020)]``, all must hold; a list of such lists: one must. Null never matches.
-            subset: Ids that may be found; an empty one finds nothing.
-            group_by: A metadata column of which each value is found once, by its best document:
-                ``"document_id"`` for passages.
-            timings: Filled with the seconds of each stage: ``"filter"``, ``"encode"``, ``"score"``, ``"fetch"``.
-
-        Returns:
-            Best first; ties by id.
-
-        Raises:
-            InvalidInput: The query is empty, ``k`` is below 1, or the filters do not fit.
-        """
-        options = Options(filters, subset, group_by, timings)
-        return search_generation(self._generation, self._encoder, [query], k, options)[0]
-
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        filters: Filters | None = None,
-        subset: Iterable[str] | None = None,
-        group_by: str | None = None,
-    ) -> list[list[Hit]]:
-        """Search for several queries: the documents are read once for every 32 of them.
-
-        Args:
-            queries: The queries.
-            k: As ``search``.
-            filters: As ``search``.
-            subset: As ``search``.
-            group_by: As ``search``.
-
-        Returns:
-            One list a query, in input order.
-
-        Raises:
-            InvalidInput: As ``search``.
-        """
-        options = Options(filters, subset, group_by)
-        return search_generation(self._generation, self._encoder, queries, k, options)
-
-    def explain(self, query: str, hit: Hit | str) -> list[TokenMatch]:
-        """Tell which token of a hit answered which token of the query.
-
-        Args:
-            query: The query.
-            hit: A hit, or a document's id.
-
-        Returns:
-            One match a query token, in order; spans are of the query and of the hit's text. The similarities sum to
-            the score.
-
-        Raises:
-            InvalidInput: The query is empty, or there is no such document.
-        """
-        return self.explain_many(query, [hit])[0]
-
-    def explain_many(self, query: str, hits: Sequence[Hit | str]) -> list[list[TokenMatch]]:
-        """As ``explain`` for several hits of one query, which is encoded once.
-
-        Raises:
-            InvalidInput: The query is empty, or there is no such document.
-        """
-        return explain_generation(self._generation, self._encoder, query, hits)
-
-    def rerank(self, query: str, documents: Sequence[Mapping[str, Any]], k: int | None = None) -> list[Hit]:
-        """Order documents that need not be in the index by how well they answer a query.
-
-        Args:
-            query: The query.
-            documents: ``{"id", "text", ...metadata}``.
-            k: Hits at most; all where None.
-
-        Raises:
-            InvalidInput: The query is empty, or a document is not well formed.
-        """
-        return rerank_texts(self._encoder, query, documents, k, dtype="float32")
-
     def add(
         self,
         documents: Iterable[Mapping[str, Any]],
@@ -326,20 +219,9 @@ class Searcher:
             InvalidFolder: The folder is damaged, or another model has rebuilt it.
         """
         snapshot = Snapshot.open(self.folder, links_into=self._links_into)
-        matching_model(snapshot.section("model"), self.model, None, self.folder)
+        if snapshot.section("model").get("fingerprint") != self._fingerprint:
+            raise InvalidFolder(f"{self.folder} was rebuilt with another model meanwhile. Open it again.")
         self._generation = Generation(snapshot)
-
-    def warm(self) -> None:
-        """Read the whole index once, so that the first search is as fast as the next."""
-        for segment in self._generation.index.segments:
-            segment.embeddings[::256].sum()
-        models.encode_window(self._encoder, ["warm"], "query")
-
-    def documents(self) -> Iterator[dict[str, Any]]:
-        """The documents that can be found, in the order they were added: ``{"id", "text", ...metadata}``."""
-        generation = self._generation
-        for row in np.flatnonzero(generation.index.rows.alive):
-            yield generation.documents.get(int(row))
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Commit]:
