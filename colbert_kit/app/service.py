@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from colbert_kit.errors import ColbertKitError, FolderBusy, InvalidFolder, InvalidInput
 
 if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder
+
     from colbert_kit import Hit, Searcher
     from colbert_kit.progress import OnProgress, Progress
     from colbert_kit.scores import TokenMatch
@@ -209,41 +211,22 @@ class Service:
 
     def _load_demo(self) -> None:
         """Open the demo index, or build it in commits that are searchable at once and survive a stop."""
-        from colbert_kit import Searcher, data, models
+        from colbert_kit import data, models
 
         folder = models.cache_folder() / DEMO_FOLDER
         model = models.load_demo()
-        try:
-            self._use(Searcher.open(folder, model))
-        except InvalidFolder as error:
-            if folder.exists():
-                # It is ours, in a cache: what cannot be opened is of no use to anybody.
-                logger.warning("The demo index is built again: %s", error)
-                shutil.rmtree(folder)
         total = data.DEMO_CORPUS_SIZE
+        self._open_demo(folder, model)
         while self._searcher is None or len(self._searcher) < total:
             try:
                 self._index_more(folder, model, total)
-            except FolderBusy:
-                # Another process builds it; show how far it is.
+            except (FolderBusy, InvalidInput):
+                # Another process writes, or has added the same documents first: take up what it has.
                 time.sleep(SECONDS_BETWEEN_LOOKS)
-                self._look(folder, model, total)
+                self._open_demo(folder, model)
+                self._status = Status("indexing", len(self._searcher or []), total)
 
-    def _index_more(self, folder: Path, model: Any, total: int) -> None:  # noqa: ANN401 - a MultiVectorEncoder
-        from colbert_kit import Searcher, data
-
-        known = {document["id"] for document in self._searcher.documents()} if self._searcher else set()
-        missing = (document for document in data.read_demo_corpus() if document["id"] not in known)
-        self._status = Status("indexing", len(known), total)
-        searcher = self._searcher
-        if searcher is None:
-            first = list(itertools.islice(missing, FIRST_DOCUMENTS))
-            searcher = Searcher.build(folder, model, first, override=True, on_progress=self._counter(0, total))
-            self._use(searcher)
-        while more := list(itertools.islice(missing, MORE_DOCUMENTS)):
-            searcher.add(more, on_progress=self._counter(len(searcher), total))
-
-    def _look(self, folder: Path, model: Any, total: int) -> None:  # noqa: ANN401 - a MultiVectorEncoder
+    def _open_demo(self, folder: Path, model: MultiVectorEncoder) -> None:
         from colbert_kit import Searcher
 
         try:
@@ -251,9 +234,26 @@ class Service:
                 self._use(Searcher.open(folder, model))
             else:
                 self._searcher.refresh()
-        except InvalidFolder:
-            return
-        self._status = Status("indexing", len(self._searcher or []), total)
+        except InvalidFolder as error:
+            if (folder / "manifest.json").exists():
+                # It is ours, in a cache: what cannot be opened is of no use to anybody.
+                logger.warning("The demo index is built again: %s", error)
+                shutil.rmtree(folder)
+
+    def _index_more(self, folder: Path, model: MultiVectorEncoder, total: int) -> None:
+        """One more commit."""
+        from colbert_kit import Searcher, data
+
+        searcher = self._searcher
+        known = {document["id"] for document in searcher.documents()} if searcher else set()
+        missing = (document for document in data.read_demo_corpus() if document["id"] not in known)
+        more = list(itertools.islice(missing, MORE_DOCUMENTS if searcher else FIRST_DOCUMENTS))
+        on_progress = self._counter(len(known), total)
+        self._status = Status("indexing", len(known), total)
+        if searcher is None:
+            self._use(Searcher.build(folder, model, more, on_progress=on_progress))
+        else:
+            searcher.add(more, on_progress=on_progress)
 
     def _counter(self, before: int, total: int) -> OnProgress:
         def show(progress: Progress) -> None:

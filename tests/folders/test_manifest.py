@@ -72,7 +72,9 @@ def test_damaged_entries_are_refused_by_name(entry, tmp_path):
 def test_corrupt_json_is_refused(raw, tmp_path):
     (tmp_path / "manifest.json").write_bytes(raw)
 
-    with pytest.raises(InvalidFolder, match=r"manifest\.json cannot be read as JSON: .* Build or download it again\."):
+    with pytest.raises(
+        InvalidFolder, match=r"manifest\.json cannot be read as JSON: .* delete the folder and build it again\."
+    ):
         Manifest.read(tmp_path)
 
 

@@ -448,7 +448,7 @@ def test_rebuilt_index_holds_the_same_documents_for_the_new_model(searcher, othe
     assert searcher.search(QUERIES[0], 100) == before
     assert len(Searcher.open(searcher.folder, other_model, dtype="float32", verify=True)) == 9
     for use in (searcher.refresh, lambda: searcher.remove(["d00"])):
-        with pytest.raises(InvalidFolder, match="was built with the model"):
+        with pytest.raises(InvalidFolder, match="was rebuilt with another model meanwhile"):
             use()
 
 
