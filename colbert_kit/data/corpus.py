@@ -15,6 +15,10 @@ __all__ = ["read_corpus"]
 
 ID_COLUMNS = ("id", "_id", "doc_id", "docid", "document_id", "corpus-id", "pid")
 TEXT_COLUMNS = ("text", "contents", "content", "passage", "body")
+RESERVED = ("score", "rank")
+"""Columns that a hit has fields for, and that come in the output of every search: kept as ``score_`` and ``rank_``."""
+EMPTY = (None, "", [], {})
+"""Values that say nothing; BEIR's corpora have ``"metadata": {}`` in every row."""
 TEXT_FILE_SUFFIXES = (".txt", ".md")
 
 Document = dict[str, Any]
@@ -31,8 +35,9 @@ def read_corpus(
 ) -> Iterator[Document]:
     """Read documents from a file, a folder or the Hub, one at a time.
 
-    A title is put before the text, as BEIR does, and kept as metadata; other columns become metadata. A row without
-    an id column gets its number. Rows whose text is empty are left out.
+    A title is put before the text, as BEIR does, and kept as metadata; other columns become metadata, ``score`` and
+    ``rank`` as ``score_`` and ``rank_``. A row without an id column gets its number. Rows whose text is empty are left
+    out.
 
     Args:
         source: ``.jsonl``, ``.csv``, ``.tsv`` (each also ``.gz``) or ``.parquet``; a folder of ``.txt`` and ``.md``
@@ -93,9 +98,9 @@ def _document(row: dict[str, Any], place: str, id_name: str | None, text_name: s
         raise InvalidData(f"{place}: {id_name!r} is empty; every document needs an id of its own.")
     title = row.get("title") if isinstance(row.get("title"), str) else ""
     metadata = {
-        str(name): value
+        f"{name}_" if name in RESERVED else str(name): value
         for name, value in row.items()
-        if name not in (id_name, text_name) and name not in ("id", "text") and value not in (None, "")
+        if name not in (id_name, text_name, "id", "text") and value not in EMPTY
     }
     return {
         "id": str(row[id_name]) if id_name is not None else str(number),

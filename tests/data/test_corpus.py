@@ -4,7 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from colbert_kit.data import read_corpus
+from colbert_kit.data import corpus, read_corpus
+from colbert_kit.documents import RESERVED_COLUMNS, check_document
 from colbert_kit.errors import ColbertKitError, InvalidData, InvalidInput
 
 
@@ -116,3 +117,12 @@ def test_text_file_that_is_not_utf8_is_named(tmp_path):
 def test_hub_dataset_that_cannot_be_reached_is_one_of_our_errors():
     with pytest.raises(ColbertKitError, match="no-such-owner/no-such-dataset"):
         list(read_corpus("no-such-owner/no-such-dataset"))
+
+
+def test_what_other_searches_print_and_what_beir_ships_can_be_read(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"_id": "a", "text": "one", "metadata": {}, "score": 0.5, "rank": 1}\n')
+    [document] = read_corpus(path)
+    assert document == {"id": "a", "text": "one", "score_": 0.5, "rank_": 1}
+    check_document(document, 0)
+    assert set(corpus.RESERVED) == RESERVED_COLUMNS - {"id", "text"}
