@@ -54,8 +54,8 @@ def launch(index: str | None = None, port: int | None = None) -> None:
         port: The port; the first free one from 7860 where None.
     """
     service = Service(index or os.environ.get("COLBERT_KIT_INDEX") or None)
-    page = build_app(service)
     service.start()
+    page = build_app(service)
     page.launch(
         server_port=port,
         theme=gr.themes.Base(
