@@ -50,6 +50,10 @@ class MissingExtra(ColbertKitError, ImportError):
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f'{library} is not installed. Install it with: pip install "colbert_kit[{extra}]"')
+        self._made_of = (library, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return MissingExtra, self._made_of
 
 
 class HubError(ColbertKitError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from colbert_kit.app.engine import Engine
 from colbert_kit.app.render import message_html, reranked_html
 from colbert_kit.app.service import MAX_CANDIDATES, Found, Service
 from colbert_kit.errors import ColbertKitError
@@ -26,7 +27,7 @@ Leaves absorb sunlight with chlorophyll, and store the energy as carbohydrates."
 class _Handlers:
     """What the panel's events call."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service | Engine) -> None:
         self.service = service
 
     def rerank(self, query: str, candidates: list[str], k: int = 10) -> list[dict[str, Any]]:
@@ -67,7 +68,7 @@ class _Handlers:
             yield message_html(str(error))
 
 
-def build_rerank_panel(service: Service) -> gr.Blocks:
+def build_rerank_panel(service: Service | Engine) -> gr.Blocks:
     """The panel: a query and candidates, pasted or from BM25; the order before and after."""
     handlers = _Handlers(service)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}

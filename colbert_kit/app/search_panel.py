@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from colbert_kit.app.engine import Engine
 from colbert_kit.app.render import hits_html, message_html, status_html
 from colbert_kit.app.service import Service
 from colbert_kit.errors import ColbertKitError
@@ -25,7 +26,7 @@ DEFAULT_K = 10
 class _Handlers:
     """What the panel's events call."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service | Engine) -> None:
         self.service = service
 
     def search(self, query: str, k: int = DEFAULT_K, filter: str = "") -> list[dict[str, Any]]:
@@ -75,7 +76,7 @@ class _Handlers:
         return status_html(status), gr.Timer(active=status.stage in ("loading", "indexing"))
 
 
-def build_search_panel(service: Service) -> gr.Blocks:
+def build_search_panel(service: Service | Engine) -> gr.Blocks:
     """The panel: query, number of hits, filter; cards with scores, timings and explanations."""
     handlers = _Handlers(service)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}

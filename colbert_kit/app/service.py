@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,10 @@ class Service:
         """How far loading and indexing are."""
         return self._status
 
+    def get_status(self) -> Status:
+        """As ``status``, for callers in another process."""
+        return self._status
+
     def searcher(self) -> Searcher:
         """The searcher, waiting until there is one.
 
@@ -154,10 +158,11 @@ class Service:
         if not query.strip():
             raise InvalidInput("the query is empty; type at least one word.")
         start = time.perf_counter()
-        candidates = self._bm25_candidates(query, num_candidates)
-        seconds = time.perf_counter() - start
-        found = self._rerank(query, candidates, k)
-        return replace(found, timings={"BM25": seconds, **found.timings})
+        ids = self._bm25_ids(query, num_candidates)
+        timings = {"BM25": time.perf_counter() - start}
+        # They are in the index, so their embeddings are too.
+        hits = self.searcher().search(query, k, subset=ids, timings=timings)
+        return Found(hits, [], timings, len(ids), {one: rank for rank, one in enumerate(ids, start=1)})
 
     def _rerank(self, query: str, documents: list[dict[str, Any]], k: int | None) -> Found:
         searcher = self.searcher()
@@ -167,7 +172,7 @@ class Service:
         previous = {document["id"]: rank for rank, document in enumerate(documents, start=1)}
         return Found(hits, [], {"rerank": seconds}, len(documents), previous)
 
-    def _bm25_candidates(self, query: str, num_candidates: int) -> list[dict[str, Any]]:
+    def _bm25_ids(self, query: str, num_candidates: int) -> list[str]:
         import bm25s
         import Stemmer
 
@@ -185,7 +190,7 @@ class Service:
             size, retriever, documents = self._bm25
         query_tokens = bm25s.tokenize([query], stopwords="en", stemmer=stemmer, show_progress=False)
         rows, scores = retriever.retrieve(query_tokens, k=min(num_candidates, size), show_progress=False)
-        return [documents[row] for row, score in zip(rows[0], scores[0], strict=True) if score > 0]
+        return [documents[row]["id"] for row, score in zip(rows[0], scores[0], strict=True) if score > 0]
 
     def _prepare(self) -> None:
         try:

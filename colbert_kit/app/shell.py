@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from colbert_kit.app.engine import Engine
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
 from colbert_kit.app.service import Service
@@ -18,7 +19,7 @@ CSS = Path(__file__).parent / "style.css"
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
-def build_app(service: Service) -> gr.Blocks:
+def build_app(service: Service | Engine) -> gr.Blocks:
     """The page; it can be built before anything is loaded.
 
     Args:
@@ -53,7 +54,7 @@ def launch(index: str | None = None, port: int | None = None) -> None:
         index: A folder or a Hub dataset repository; ``$COLBERT_KIT_INDEX``, else the demo, where None.
         port: The port; the first free one from 7860 where None.
     """
-    service = Service(index or os.environ.get("COLBERT_KIT_INDEX") or None)
+    service = Engine(index or os.environ.get("COLBERT_KIT_INDEX") or None)
     service.start()
     page = build_app(service)
     page.launch(

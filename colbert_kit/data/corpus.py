@@ -17,7 +17,7 @@ ID_COLUMNS = ("id", "_id", "doc_id", "docid", "document_id", "corpus-id", "pid")
 TEXT_COLUMNS = ("text", "contents", "content", "passage", "body")
 RESERVED = ("score", "rank")
 """Columns that a hit has fields for, and that come in the output of every search: kept as ``score_`` and ``rank_``."""
-EMPTY = (None, "", [], {})
+EMPTY: tuple[object, ...] = (None, "", [], {})
 """Values that say nothing; BEIR's corpora have ``"metadata": {}`` in every row."""
 TEXT_FILE_SUFFIXES = (".txt", ".md")
 
