@@ -32,9 +32,16 @@ def test_importing_the_kit_loads_no_heavy_library():
     assert not {"torch", "gradio", "transformers", "sentence_transformers", "numpy", "datasets", "typer"} & set(loaded)
 
 
-def test_importing_the_app_loads_no_torch_so_that_the_page_comes_first():
-    loaded = run_python("import sys, colbert_kit.app; print(*{name.partition('.')[0] for name in sys.modules})").split()
+def test_importing_the_page_loads_no_torch_so_that_it_comes_first():
+    loaded = run_python(
+        "import sys, colbert_kit.app.shell; print(*{name.partition('.')[0] for name in sys.modules})"
+    ).split()
     assert not {"torch", "transformers", "sentence_transformers"} & set(loaded)
+
+
+def test_the_process_that_answers_loads_no_gradio():
+    code = "import sys, colbert_kit.app.engine; print(*{name.partition('.')[0] for name in sys.modules})"
+    assert not {"gradio", "torch"} & set(run_python(code).split())
 
 
 @pytest.mark.parametrize("name", colbert_kit.__all__)
@@ -80,7 +87,7 @@ def test_requirements_are_the_core_and_what_the_page_needs():
 
 
 def test_the_page_builds_where_gradio_believes_to_be_on_a_space():
-    code = "from colbert_kit.app import build_app; from colbert_kit.app.service import Service; build_app(Service())"
+    code = "from colbert_kit.app.answers import Answers; from colbert_kit.app.shell import build_app; build_app(Answers(), is_demo=True)"
     run_python(code, SYSTEM="spaces", SPACE_ID="me/x", HF_HUB_OFFLINE="1")
 
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colbert_kit.app.shell import build_app, launch
+    from colbert_kit.app.launching import launch
+    from colbert_kit.app.shell import build_app
 
 __all__ = ["build_app", "launch"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the room names
-    if name in __all__:
-        from colbert_kit.app import shell
+    if name == "launch":
+        from colbert_kit.app.launching import launch
 
-        return getattr(shell, name)
+        return launch
+    if name == "build_app":
+        from colbert_kit.app.shell import build_app
+
+        return build_app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""The service in a process of its own.
+"""The answers from a process of their own.
 
-Torch and Gradio each take 4 to 9 s to import on two cores; in one process they queue for the interpreter's lock, in
-two they load side by side, and encoding never makes the page wait. What crosses is pickled between these two
-processes only, over a socket that no other user can open.
+Torch with its libraries takes 9 s to import on two cores, Gradio 4 s; in one process they queue for the interpreter's
+lock, in two they load side by side, and encoding never makes the page wait. What crosses is plain values, pickled
+between these two processes only, over a socket that no other user can open.
 """
 
 from __future__ import annotations
@@ -11,61 +11,45 @@ import multiprocessing
 import os
 import threading
 from multiprocessing.managers import BaseManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from colbert_kit.app.service import Found, Service, Status
+from colbert_kit.app.answers import Answers
 
-__all__ = ["Engine"]
+if TYPE_CHECKING:
+    from multiprocessing.managers import BaseProxy
+
+__all__ = ["start_engine"]
 
 
 class _Manager(BaseManager):
-    """Hosts a ``Service``; each caller's thread has a thread of its own there."""
+    """Hosts ``Answers``; each thread that calls has a thread of its own there."""
 
 
-_Manager.register("Service", Service, exposed=["start", "get_status", "search", "rerank", "rerank_bm25"])
+_Manager.register("Answers", Answers)
+
+# A manager ends its process when nothing holds it any more.
+_running: list[_Manager] = []
 
 
-class Engine:
-    """A ``Service`` in another process, with its methods; errors come back as they were raised there.
+def start_engine(index: str | None = None) -> Answers:
+    """Start a process that answers, and begin to load there.
 
-    The process ends with this one, however this one ends.
+    The process ends with this one, however this one ends. Errors are raised here as they were raised there.
 
     Args:
         index: As ``Service``.
+
+    Returns:
+        A proxy with the methods of ``Answers``.
     """
-
-    def __init__(self, index: str | None = None) -> None:
-        self.is_demo = index is None
-        # "spawn": a fork would copy the page's threads half-way through whatever they do.
-        self._manager = _Manager(ctx=multiprocessing.get_context("spawn"))
-        self._manager.start(_follow_parent)
-        # Registered above: the class gets the method from there.
-        self._service: Any = self._manager.Service(index)
-
-    def start(self) -> None:
-        """As ``Service.start``."""
-        self._service.start()
-
-    @property
-    def status(self) -> Status:
-        """As ``Service.status``."""
-        status: Status = self._service.get_status()
-        return status
-
-    def search(self, query: str, k: int = 10, filter_text: str = "", *, explain: bool = True) -> Found:
-        """As ``Service.search``."""
-        found: Found = self._service.search(query, k, filter_text, explain=explain)
-        return found
-
-    def rerank(self, query: str, texts: list[str], k: int | None = None) -> Found:
-        """As ``Service.rerank``."""
-        found: Found = self._service.rerank(query, texts, k)
-        return found
-
-    def rerank_bm25(self, query: str, k: int, num_candidates: int = 100) -> Found:
-        """As ``Service.rerank_bm25``."""
-        found: Found = self._service.rerank_bm25(query, k, num_candidates)
-        return found
+    # "spawn": a fork would copy this process's threads half-way through whatever they do.
+    manager: Any = _Manager(ctx=multiprocessing.get_context("spawn"))
+    manager.start(_follow_parent)
+    _running.append(manager)
+    proxy: BaseProxy = manager.Answers(index)
+    answers = cast("Answers", proxy)
+    answers.start()
+    return answers
 
 
 def _follow_parent() -> None:

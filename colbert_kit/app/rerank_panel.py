@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from colbert_kit.app.engine import Engine
-from colbert_kit.app.render import message_html, reranked_html
-from colbert_kit.app.service import MAX_CANDIDATES, Found, Service
+from colbert_kit.app.answers import BM25_CANDIDATES, Answers
+from colbert_kit.app.service import MAX_CANDIDATES
 from colbert_kit.errors import ColbertKitError
 
 __all__ = ["build_rerank_panel"]
-
-BM25_CANDIDATES = 100
-ROWS_SHOWN = 20
 
 EXAMPLE_QUERY = "how do plants make sugar from light?"
 EXAMPLE_CANDIDATES = """Sugar cane is harvested by machine in Brazil and Australia.
@@ -27,8 +23,8 @@ Leaves absorb sunlight with chlorophyll, and store the energy as carbohydrates."
 class _Handlers:
     """What the panel's events call."""
 
-    def __init__(self, service: Service | Engine) -> None:
-        self.service = service
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
 
     def rerank(self, query: str, candidates: list[str], k: int = 10) -> list[dict[str, Any]]:
         """Order candidate texts by how well they answer a query.
@@ -42,35 +38,29 @@ class _Handlers:
             Hits, best first: rank, previous rank (the place in the list given, from 1), score, text.
         """
         try:
-            found = self.service.rerank(query, candidates, int(k))
+            return self.answers.rerank(query, candidates, int(k))
         except ColbertKitError as error:
             raise gr.Error(str(error)) from error
-        return [
-            {"rank": hit.rank, "previous_rank": found.previous[hit.id], "score": hit.score, "text": hit.text}
-            for hit in found.hits
-        ]
 
     # A box that was emptied may give None.
     def show_pasted(self, query: str | None, candidates: str | None) -> Iterator[str]:
         """Pasted candidates in their new order, as HTML."""
-        yield from self._shown(lambda: self.service.rerank(query or "", (candidates or "").splitlines()))
+        yield from self._waiting()
+        yield self.answers.rerank_html(query or "", (candidates or "").splitlines())
 
     def show_bm25(self, query: str | None) -> Iterator[str]:
         """BM25's candidates in their new order, as HTML."""
-        yield from self._shown(lambda: self.service.rerank_bm25(query or "", ROWS_SHOWN, BM25_CANDIDATES))
+        yield from self._waiting()
+        yield self.answers.rerank_bm25_html(query or "")
 
-    def _shown(self, work: Callable[[], Found]) -> Iterator[str]:
-        if self.service.status.stage == "loading":
+    def _waiting(self) -> Iterator[str]:
+        if self.answers.get_status().stage == "loading":
             yield '<p class="ck-message" role="status">The model is loading; this begins as soon as it can.</p>'
-        try:
-            yield reranked_html(work())
-        except ColbertKitError as error:
-            yield message_html(str(error))
 
 
-def build_rerank_panel(service: Service | Engine) -> gr.Blocks:
+def build_rerank_panel(answers: Answers) -> gr.Blocks:
     """The panel: a query and candidates, pasted or from BM25; the order before and after."""
-    handlers = _Handlers(service)
+    handlers = _Handlers(answers)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
     with gr.Blocks() as panel:
         query = gr.Textbox(label="Query", value=EXAMPLE_QUERY, elem_id="rerank-query")

@@ -7,9 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from colbert_kit.app.engine import Engine
-from colbert_kit.app.render import hits_html, message_html, status_html
-from colbert_kit.app.service import Service
+from colbert_kit.app.answers import Answers
+from colbert_kit.app.render import status_html
 from colbert_kit.errors import ColbertKitError
 
 __all__ = ["build_search_panel"]
@@ -26,8 +25,8 @@ DEFAULT_K = 10
 class _Handlers:
     """What the panel's events call."""
 
-    def __init__(self, service: Service | Engine) -> None:
-        self.service = service
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
 
     def search(self, query: str, k: int = DEFAULT_K, filter: str = "") -> list[dict[str, Any]]:
         """Search the index by meaning.
@@ -41,25 +40,17 @@ class _Handlers:
             Hits, best first: rank, id, score, text, metadata.
         """
         try:
-            found = self.service.search(query, int(k), filter, explain=False)
+            return self.answers.search(query, int(k), filter)
         except ColbertKitError as error:
             raise gr.Error(str(error)) from error
-        return [
-            {"rank": hit.rank, "id": hit.id, "score": hit.score, "text": hit.text, "metadata": hit.metadata}
-            for hit in found.hits
-        ]
 
     def show(self, query: str | None, k: float = DEFAULT_K, filter_text: str | None = "") -> Iterator[str]:
         """The hits as HTML, after a word on the wait where there is nothing to search yet."""
-        status = self.service.status
+        status = self.answers.get_status()
         if status.stage == "loading" or (status.stage == "indexing" and status.done == 0):
             yield f'{status_html(status)}<p class="ck-message">Your search begins as soon as it can.</p>'
-        try:
-            # A box that was never touched gives None.
-            query = query or ""
-            yield hits_html(query, self.service.search(query, int(k), filter_text or ""))
-        except ColbertKitError as error:
-            yield message_html(str(error))
+        # A box that was never touched gives None.
+        yield self.answers.search_html(query or "", int(k), filter_text or "")
 
     def show_example(self, query: str) -> Iterator[str]:
         """The hits of an example, whatever the options say."""
@@ -72,13 +63,13 @@ class _Handlers:
 
     def tick(self) -> tuple[str, gr.Timer]:
         """The state of the index, looked at again while it changes."""
-        status = self.service.status
+        status = self.answers.get_status()
         return status_html(status), gr.Timer(active=status.stage in ("loading", "indexing"))
 
 
-def build_search_panel(service: Service | Engine) -> gr.Blocks:
+def build_search_panel(answers: Answers) -> gr.Blocks:
     """The panel: query, number of hits, filter; cards with scores, timings and explanations."""
-    handlers = _Handlers(service)
+    handlers = _Handlers(answers)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
     with gr.Blocks() as panel:
         with gr.Row(equal_height=True):

@@ -85,11 +85,6 @@ class Service:
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @property
-    def is_demo(self) -> bool:
-        """Whether it is the corpus that ships with the package."""
-        return self._index is None
-
     def start(self) -> None:
         """Begin to load in the background; does nothing the second time."""
         with self._started:
@@ -100,10 +95,6 @@ class Service:
     @property
     def status(self) -> Status:
         """How far loading and indexing are."""
-        return self._status
-
-    def get_status(self) -> Status:
-        """As ``status``, for callers in another process."""
         return self._status
 
     def searcher(self) -> Searcher:

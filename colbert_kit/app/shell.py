@@ -1,36 +1,35 @@
-"""The page around the panels, and its launch."""
+"""The page around the panels."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import gradio as gr
 
-from colbert_kit.app.engine import Engine
+from colbert_kit.app.answers import Answers
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
-from colbert_kit.app.service import Service
 
-__all__ = ["build_app", "launch"]
+__all__ = ["build_app", "serve"]
 
 TITLE = "colbert_kit"
 CSS = Path(__file__).parent / "style.css"
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
-def build_app(service: Service | Engine) -> gr.Blocks:
+def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     """The page; it can be built before anything is loaded.
 
     Args:
-        service: What it searches.
+        answers: What it asks, in this process or (``launching``) another.
+        is_demo: Whether it searches the corpus that ships with the package.
 
     Returns:
         The page, not launched.
     """
-    what = "SciFact, 5,183 scientific abstracts" if service.is_demo else "your index"
+    what = "SciFact, 5,183 scientific abstracts" if is_demo else "your index"
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
-    search_panel, rerank_panel = build_search_panel(service), build_rerank_panel(service)
+    search_panel, rerank_panel = build_search_panel(answers), build_rerank_panel(answers)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
@@ -47,16 +46,13 @@ def build_app(service: Service | Engine) -> gr.Blocks:
     return page
 
 
-def launch(index: str | None = None, port: int | None = None) -> None:
-    """Open the page and serve it until it is stopped.
+def serve(page: gr.Blocks, port: int | None = None) -> None:
+    """Serve the page until it is stopped.
 
     Args:
-        index: A folder or a Hub dataset repository; ``$COLBERT_KIT_INDEX``, else the demo, where None.
+        page: What ``build_app`` made.
         port: The port; the first free one from 7860 where None.
     """
-    service = Engine(index or os.environ.get("COLBERT_KIT_INDEX") or None)
-    service.start()
-    page = build_app(service)
     page.launch(
         server_port=port,
         theme=gr.themes.Base(

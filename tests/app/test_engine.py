@@ -9,43 +9,53 @@ from pathlib import Path
 
 import pytest
 
-from colbert_kit.app.engine import Engine
+from colbert_kit.app.engine import start_engine
+from colbert_kit.app.service import Status
 from colbert_kit.errors import ColbertKitError, InvalidInput
 
 
 @pytest.fixture(scope="module")
 def engine(nasty_index):
-    engine = Engine(str(nasty_index))
-    engine.start()
-    return engine
+    return start_engine(str(nasty_index))
 
 
 def test_answers_and_errors_cross_the_process_as_they_are(engine):
-    found = engine.search("the library", 2)
-    assert [hit.rank for hit in found.hits] == [1, 2]
-    assert len(found.matches) == 2
-    assert engine.status.stage == "ready"
-    assert engine.rerank("the river", ["the city", "the river"]).hits[0].text == "the river"
-    assert {hit.id for hit in engine.rerank_bm25("library", 5).hits} == {"template"}
+    assert [row["rank"] for row in engine.search("the library", 2, "")] == [1, 2]
+    assert "Why this hit?" in engine.search_html("the library", 2, "")
+    assert engine.get_status() == Status("ready", 5, 5)
+    assert engine.rerank("the river", ["the city", "the river"], 1)[0]["text"] == "the river"
+    assert engine.rerank_bm25_html("library").count("<tr>") == 2
     with pytest.raises(InvalidInput, match="the query is empty"):
-        engine.search(" ")
+        engine.search(" ", 2, "")
+
+
+def test_the_page_gets_answers_without_loading_torch(nasty_index, tmp_path):
+    path = tmp_path / "page.py"
+    path.write_text(
+        "import sys\n"
+        "from colbert_kit.app.engine import start_engine\n"
+        "if __name__ == '__main__':\n"
+        f"    assert start_engine({str(nasty_index)!r}).search('the library', 2, '')\n"
+        "    assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, str(path)], check=True)
 
 
 def test_an_index_that_cannot_be_opened_is_one_message_to_every_caller(tmp_path):
-    engine = Engine(str(tmp_path))
-    engine.start()
+    engine = start_engine(str(tmp_path))
+    assert "is not an index folder" in engine.search_html("sea", 2, "")
     with pytest.raises(ColbertKitError, match="is not an index folder"):
-        engine.search("sea")
-    assert engine.status.stage == "failed"
+        engine.search("sea", 2, "")
+    assert engine.get_status().stage == "failed"
 
 
 def test_the_process_ends_when_the_page_is_killed(nasty_index):
     code = (
-        "import sys, time\n"
-        "from colbert_kit.app.engine import Engine\n"
+        "import multiprocessing, time\n"
+        "from colbert_kit.app.engine import start_engine\n"
         "if __name__ == '__main__':\n"
-        f"    engine = Engine({str(nasty_index)!r})\n"
-        "    print(engine._manager._process.pid, flush=True)\n"
+        f"    engine = start_engine({str(nasty_index)!r})\n"
+        "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
         "    time.sleep(600)\n"
     )
     path = nasty_index.parent / "page.py"
