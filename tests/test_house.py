@@ -87,7 +87,11 @@ def test_requirements_are_the_core_and_what_the_page_needs():
 
 
 def test_the_page_builds_where_gradio_believes_to_be_on_a_space():
-    code = "from colbert_kit.app.answers import Answers; from colbert_kit.app.shell import build_app; build_app(Answers(), is_demo=True)"
+    code = (
+        "from colbert_kit.app.answers import Answers\n"
+        "from colbert_kit.app.shell import build_app\n"
+        "build_app(Answers(), is_demo=True)"
+    )
     run_python(code, SYSTEM="spaces", SPACE_ID="me/x", HF_HUB_OFFLINE="1")
 
 
