@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float32] | NDArray[np.float16]
 class PackedEmbeddings:
     """Token embeddings of several texts, one after the other.
 
-    A padded cube of the same texts holds up to ten times the numbers, and every reader of it must know the mask.
+    A padded cube would also hold numbers for no token, and every reader of it would have to know the mask.
 
     Args:
         embeddings: Token embeddings of all texts in order, ``(num_tokens, dim)``, float32 or float16.

@@ -17,7 +17,7 @@ from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, h
 __all__ = ["Options", "explain_generation", "search_generation"]
 
 QUERIES_AT_ONCE = 32
-"""Queries of one pass over the documents: their similarities to a block of tokens still fit the caches."""
+"""Queries of one pass over the documents; it bounds the memory for their similarities to a block of tokens."""
 
 
 @dataclass(frozen=True)
