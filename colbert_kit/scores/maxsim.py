@@ -19,8 +19,8 @@ from colbert_kit.scores.packed import FloatArray, PackedEmbeddings
 __all__ = ["maxsim", "maxsim_pairwise"]
 
 TOKENS_PER_BLOCK = 4096
-"""Tokens scored at a time. 1,000 documents of 200 x 384 took 99, 81, 82, 84 and 88 ms with 1,024, 2,048, 4,096, 8,192 and
-16,384, on 2 cores of an AMD EPYC; on 1 million float16 tokens 4,096 was the fastest."""
+"""Tokens scored at a time. 1,000 documents of 200 x 384 took 99, 81, 82, 84 and 88 ms with 1,024, 2,048, 4,096, 8,192
+and 16,384, on 2 cores of an AMD EPYC; on 1 million float16 tokens 4,096 was the fastest."""
 
 
 def maxsim(queries: PackedEmbeddings, documents: PackedEmbeddings) -> NDArray[np.float32]:
