@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +53,7 @@ class Commit:
     def __init__(self, folder: str | Path, *, replace: bool = False) -> None:
         self.folder = Path(folder)
         self._replace = replace
-        self._lock = filelock.FileLock(self.folder / LOCK_NAME, timeout=0)
+        self._lock = contextlib.ExitStack()
         self._files: dict[str, FileEntry] = {}
         self._written: list[Path] = []
         self.base: Manifest | None = None
@@ -60,13 +61,7 @@ class Commit:
 
     def __enter__(self) -> Commit:
         make_folder(self.folder)
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise FolderBusy(
-                f"{self.folder} is being written to by another process (or another Searcher in this one). "
-                "Wait until it has finished, then try again."
-            ) from None
+        self._lock.enter_context(locked(self.folder))
         try:
             if exists(self.folder):
                 # What is replaced may be damaged; a manifest that can be read shows that it is a folder of this kind.
@@ -75,7 +70,7 @@ class Commit:
                     self._files = dict(self.base.files)
                     self.sections = dict(self.base.sections)
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
         return self
 
@@ -88,7 +83,7 @@ class Commit:
             else:
                 self._discard()
         finally:
-            self._lock.release()
+            self._lock.close()
 
     def new_number(self, parent: str) -> int:
         """A number that nothing under ``parent`` has yet, be it named by a manifest or left by a killed process."""
@@ -128,8 +123,25 @@ class Commit:
         self._describe(name, dtype, (rows.num_rows, *row_shape))
 
     def drop(self, name: str) -> None:
-        """Leave a file of the last generation out of this one; the file itself stays for its readers."""
+        """Leave a file out of this generation; one of the last generation stays on disk for its readers."""
         del self._files[name]
+        path = self.folder / name
+        if path in self._written:
+            self._written.remove(path)
+            path.unlink()
+
+    def drop_folder(self, name: str) -> None:
+        """Leave all files under a folder out of this generation."""
+        for file in [file for file in self._files if file.startswith(f"{name}/")]:
+            self.drop(file)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array file of this generation."""
+        return self._files[name].shape or ()
+
+    def staged(self) -> Snapshot:
+        """What this generation would be if the commit ended now, for reading."""
+        return Snapshot.unchecked(self.folder, Manifest(0, dict(self._files), self.sections))
 
     @contextlib.contextmanager
     def _creating(self, name: str) -> Iterator[IO[bytes]]:
@@ -151,7 +163,7 @@ class Commit:
 
     def _publish(self) -> None:
         generation = (self.base.generation if self.base else 0) + 1
-        text = Manifest(generation, self._files, self.sections).to_json()
+        text = Manifest(generation, self._files, self.sections, self._retired()).to_json()
         temporary = self.folder / f"{MANIFEST_NAME}.new"
         try:
             for parent in sorted({path.parent for path in self._written}):
@@ -171,6 +183,16 @@ class Commit:
                 self._discard()
             raise
         sync_folder(self.folder)
+
+    def _retired(self) -> dict[str, float]:
+        """What earlier generations left behind and when, as long as it is there."""
+        if self.base is None:
+            return {}
+        dropped = dict.fromkeys(self.base.files, time.time()) | dict(self.base.retired)
+        return {name: when for name, when in dropped.items() if name not in self._files and self._is_there(name)}
+
+    def _is_there(self, name: str) -> bool:
+        return (self.folder / name).exists()
 
     def _discard(self) -> None:
         for path in self._written:
@@ -204,6 +226,27 @@ class RowWriter:
         self._file.seek(0)
         self._file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1"))
         self._file.seek(0, os.SEEK_END)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the one writer of a folder.
+
+    Raises:
+        FolderBusy: Another process is.
+    """
+    lock = filelock.FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise FolderBusy(
+            f"{folder} is being written to by another process (or another Searcher in this one). "
+            "Wait until it has finished, then try again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def make_folder(path: Path) -> None:

@@ -50,11 +50,13 @@ class Manifest:
         generation: 1 for the first commit, one more for each after it.
         files: The entry of each file by its name relative to the folder, with forward slashes.
         sections: What each owner says of its files, by owner; JSON values.
+        retired: Files that earlier generations had and this one has not, and the Unix time at which they were dropped.
     """
 
     generation: int = 0
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict)
+    retired: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The manifest's text."""
@@ -63,6 +65,7 @@ class Manifest:
             "generation": self.generation,
             **{name: self.sections[name] for name in sorted(self.sections)},
             "files": {name: self.files[name].to_json() for name in sorted(self.files)},
+            "retired": dict(self.retired),
         }
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
@@ -110,7 +113,11 @@ class Manifest:
             raise InvalidFolder(
                 f"{path} is damaged: it has no valid generation or files. Delete the folder and build it again."
             )
-        return cls(generation, {check_name(name, path): _entry(name, files[name], path) for name in files}, content)
+        retired = content.pop("retired", {})
+        if not isinstance(retired, dict) or not all(isinstance(when, int | float) for when in retired.values()):
+            raise InvalidFolder(f"{path} is damaged at 'retired'. Build or download it again.")
+        entries = {check_name(name, path): _entry(name, files[name], path) for name in files}
+        return cls(generation, entries, content, retired)
 
 
 def check_name(name: str, path: Path) -> str:

@@ -74,6 +74,13 @@ class Snapshot:
                     raise
         return cls(folder, verify=verify, links_into=links_into)
 
+    @classmethod
+    def unchecked(cls, folder: Path, manifest: Manifest) -> Snapshot:
+        """The files of a manifest that is not written yet, by the process that has just written them."""
+        snapshot = cls.__new__(cls)
+        snapshot.folder, snapshot.manifest, snapshot._homes = folder, manifest, []
+        return snapshot
+
     @property
     def generation(self) -> int:
         """The generation's number."""

@@ -2,6 +2,29 @@
 
 from colbert_kit.indexes.exact import Exact
 from colbert_kit.indexes.ids import check_ids
-from colbert_kit.indexes.segments import EMPTY_SECTION, SegmentReader, stage_removal, stage_segment
+from colbert_kit.indexes.plaid import PLAID
+from colbert_kit.indexes.probing import SearchConfig
+from colbert_kit.indexes.reader import IndexReader
+from colbert_kit.indexes.section import EXACT_BELOW, IndexSection
+from colbert_kit.indexes.staging import (
+    compress_if_due,
+    stage_compaction,
+    stage_documents_embeddings,
+    stage_removal,
+    too_many_removed,
+)
 
-__all__ = ["EMPTY_SECTION", "Exact", "SegmentReader", "check_ids", "stage_removal", "stage_segment"]
+__all__ = [
+    "EXACT_BELOW",
+    "PLAID",
+    "Exact",
+    "IndexReader",
+    "IndexSection",
+    "SearchConfig",
+    "check_ids",
+    "compress_if_due",
+    "stage_compaction",
+    "stage_documents_embeddings",
+    "stage_removal",
+    "too_many_removed",
+]

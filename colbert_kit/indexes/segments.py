@@ -1,12 +1,10 @@
-"""Segments of token embeddings kept as they are, and the exact search over them.
-
-A segment is immutable: ``embeddings`` ``(tokens, dim)`` float16, ``document_offsets`` and the ids. float16 halves
-the folder, and SciFact's nDCG@10 is 0.7065 with it (``benchmarks/quality.py``); a removal is a bitmap of rows.
-"""
+"""Segments: immutable folders of token embeddings, as float16 or as codes, with the ids of their documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -14,168 +12,204 @@ from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
-from colbert_kit.indexes.ids import Rows, stage_ids
-from colbert_kit.scores import PackedEmbeddings, maxsim
+from colbert_kit.indexes.codec import Codec
+from colbert_kit.indexes.ids import stage_ids
+from colbert_kit.scores import PackedEmbeddings, SegmentView, kernel
 
-__all__ = ["SegmentReader", "stage_removal", "stage_segment"]
+__all__ = ["CodedWriter", "FloatWriter", "read_coded", "read_floats"]
 
-EMPTY_SECTION: dict[str, Any] = {"engine": "exact", "dim": None, "segments": [], "num_rows": 0, "tombstones": None}
+TOKENS_PER_BLOCK = 65_536
+"""Tokens compressed at a time: enough rows for each group's product, 100 MB of float32 at dim 384."""
 
 
-def stage_segment(commit: Commit, ids: Sequence[str], batches: Iterable[PackedEmbeddings]) -> int:
-    """Write a segment into a commit, one batch in memory at a time.
+class _Writer:
+    """What both kinds of segment have: a folder, offsets and ids."""
+
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
+        self.folder = f"segments/{commit.new_number('segments'):04d}"
+        self.num_tokens = 0
+        self._lengths: list[NDArray[np.int64]] = []
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - Self, which mypy cannot bind here
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._files.__exit__(kind, error, traceback)
+
+    def _rows(self, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - a RowWriter
+        return self._files.enter_context(self.commit.writing_rows(f"{self.folder}/{name}.npy", np.dtype(dtype), shape))
+
+    @property
+    def num_rows(self) -> int:
+        return sum(map(len, self._lengths))
+
+    def _finish(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        if self.num_rows != len(ids):
+            raise InvalidInput(
+                f"every document needs its embeddings: got {len(ids)} ids and {self.num_rows} documents."
+            )
+        self._files.close()
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *self._lengths]))])
+        offsets = offsets.astype(np.int64)
+        self.commit.write_array(f"{self.folder}/document_offsets.npy", offsets)
+        stage_ids(self.commit, self.folder, ids)
+        return offsets
+
+
+class FloatWriter(_Writer):
+    """Writes a segment of float16 token embeddings, one batch in memory at a time.
 
     Args:
         commit: The commit.
-        ids: Document ids in row order, ``(num_documents,)``. That they are new to the index is the caller's to check.
-        batches: Their token embeddings in the same order.
-
-    Returns:
-        The segment's number.
-
-    Raises:
-        InvalidInput: Other than one text's embeddings an id, or of another ``dim`` than the index.
-    """
-    section = {**EMPTY_SECTION, **commit.sections.get("index", {})}
-    number = commit.new_number("segments")
-    folder = f"segments/{number:04d}"
-    lengths: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-    iterator = iter(batches)
-    first = next(iterator, None)
-    dim = section["dim"] or (first.dim if first is not None else 0)
-    with commit.writing_rows(f"{folder}/embeddings.npy", np.dtype(np.float16), (dim,)) as rows:
-        while first is not None:
-            if first.dim != dim:
-                raise InvalidInput(f"the index holds token embeddings of dim {dim}, got {first.dim}. Another model?")
-            rows.append(first.embeddings)
-            lengths.append(first.lengths)
-            first = next(iterator, None)
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    if len(offsets) - 1 != len(ids):
-        raise InvalidInput(f"every document needs its embeddings: got {len(ids)} ids and {len(offsets) - 1} documents.")
-    commit.write_array(f"{folder}/document_offsets.npy", offsets)
-    stage_ids(commit, folder, ids)
-    section |= {"dim": dim, "segments": [*section["segments"], folder], "num_rows": section["num_rows"] + len(ids)}
-    commit.sections["index"] = section
-    return number
-
-
-def stage_removal(commit: Commit, rows: NDArray[np.int64]) -> None:
-    """Mark rows as removed in a commit; their ids may be used again."""
-    section = commit.sections["index"]
-    removed = np.zeros(section["num_rows"], dtype=bool)
-    if section["tombstones"] is not None:
-        before = np.load(commit.folder / section["tombstones"], allow_pickle=False)
-        removed[: len(before)] = before
-        commit.drop(section["tombstones"])
-    removed[rows] = True
-    name = f"tombstones/{commit.new_number('tombstones'):04d}.npy"
-    commit.write_array(name, removed)
-    commit.sections["index"] = {**section, "tombstones": name}
-
-
-class SegmentReader:
-    """Exact search over one generation's segments; safe to share between threads.
-
-    Args:
-        snapshot: The generation.
-
-    Raises:
-        InvalidFolder: The files contradict each other or the manifest.
+        dim: Width of a token embedding.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        section = _checked_section(snapshot)
-        self.dim: int | None = section["dim"]
-        self.segments = [_read_segment(snapshot, folder, section["dim"]) for folder in section["segments"]]
-        self.rows = Rows(snapshot, section["segments"], section["tombstones"])
-        if len(self.rows.ids) != sum(map(len, self.segments)) or len(self.rows.ids) != section["num_rows"]:
-            raise InvalidFolder(f"{snapshot.folder}: ids and segments have different numbers of rows.")
+    def __init__(self, commit: Commit, dim: int) -> None:
+        super().__init__(commit)
+        self._embeddings = self._rows("embeddings", np.float16, (dim,))
 
-    def __len__(self) -> int:
-        """Documents that can be found."""
-        return len(self.rows)
+    def append(self, batch: PackedEmbeddings) -> None:
+        """Write documents."""
+        self._embeddings.append(batch.embeddings)
+        self._lengths.append(batch.lengths)
+        self.num_tokens += len(batch.embeddings)
 
-    def search(
-        self, query_embeddings: PackedEmbeddings, k: int, mask: NDArray[np.bool_] | None = None
-    ) -> list[list[tuple[int, float]]]:
-        """Rank documents for each query, exactly.
-
-        Args:
-            query_embeddings: One or more queries.
-            k: Hits a query at most.
-            mask: Rows that may be found, ``(num_rows,)``; all where None.
-
-        Returns:
-            For each query ``(row, score)``, best first, ties by id.
+    def finish(self, ids: Sequence[str]) -> None:
+        """Write the rest.
 
         Raises:
-            InvalidInput: ``k`` is below 1, or the queries are of another ``dim``.
+            InvalidInput: Other than one document an id came.
         """
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise InvalidInput(f"k must be a whole number of 1 or more, got {k!r}.")
-        if self.dim is not None and query_embeddings.dim != self.dim:
-            raise InvalidInput(
-                f"the index holds token embeddings of dim {self.dim}, the query's have {query_embeddings.dim}. "
-                "Encode it with the model that built the index."
-            )
-        allowed = self.rows.alive if mask is None else self.rows.alive & mask
-        scores = np.full((len(query_embeddings), len(self.rows.ids)), -np.inf, dtype=np.float32)
-        first = 0
-        for segment in self.segments:
-            columns = slice(first, first + len(segment))
-            first += len(segment)
-            wanted = np.flatnonzero(allowed[columns])
-            if 2 * len(wanted) > len(segment):
-                # Scoring all of them where they lie beats copying most of them together.
-                scores[:, columns] = maxsim(query_embeddings, segment)
-            elif len(wanted):
-                scores[:, columns][:, wanted] = maxsim(query_embeddings, _take(segment, wanted))
-        return [self._best(row, allowed, k) for row in scores]
-
-    def embeddings_of(self, row: int) -> NDArray[Any]:
-        """The stored token embeddings of a row, ``(document_tokens, dim)``, float16."""
-        for segment in self.segments:
-            if row < len(segment):
-                offsets = segment.offsets
-                return segment.embeddings[offsets[row] : offsets[row + 1]]
-            row -= len(segment)
-        raise InvalidInput(f"there is no row {row}.")
-
-    def _best(self, scores: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> list[tuple[int, float]]:
-        rows = np.flatnonzero(allowed)
-        if len(rows) > k:
-            # Keep all that tie with the k-th, so that the id decides and not their place in the index.
-            threshold = np.partition(scores[rows], len(rows) - k)[len(rows) - k]
-            rows = rows[scores[rows] >= threshold]
-        ranked = sorted(rows.tolist(), key=lambda row: (-scores[row], self.rows.ids[row]))
-        return [(row, float(scores[row])) for row in ranked[:k]]
+        self._finish(ids)
 
 
-def _take(segment: PackedEmbeddings, wanted: NDArray[np.int64]) -> PackedEmbeddings:
-    """The documents ``wanted`` of a segment, copied together."""
-    offsets = segment.offsets
-    parts: list[NDArray[Any]] = [segment.embeddings[offsets[row] : offsets[row + 1]] for row in wanted]
-    return PackedEmbeddings(np.concatenate(parts), segment.lengths[wanted])
+class CodedWriter(_Writer):
+    """Writes a segment of codes and residuals, a block of tokens in memory at a time.
+
+    Args:
+        commit: The commit.
+        codec: The codec.
+    """
+
+    def __init__(self, commit: Commit, codec: Codec) -> None:
+        super().__init__(commit)
+        self._codec = codec
+        self._pending: list[PackedEmbeddings] = []
+        self._num_pending = 0
+        self._codes = self._rows("codes", np.uint16 if len(codec.view.centroids) <= 65536 else np.uint32, ())
+        self._residuals = self._rows("residuals", np.uint8, (codec.view.residual_bytes,))
+        self._inverse_norms = self._rows("inverse_norms", np.float16, ())
+
+    def append(self, batch: PackedEmbeddings) -> None:
+        """Take documents, and compress when there are enough tokens."""
+        self._pending.append(batch)
+        self._num_pending += len(batch.embeddings)
+        if self._num_pending >= TOKENS_PER_BLOCK:
+            self._flush()
+
+    def append_coded(self, segment: SegmentView, rows: NDArray[np.int64]) -> None:
+        """Take over documents that are compressed already, by an earlier state of the same codec."""
+        self._flush()
+        lengths = np.diff(segment.offsets)[rows]
+        firsts = segment.offsets[rows]
+        # Runs of neighbouring rows are one slice.
+        breaks = np.flatnonzero(firsts[1:] != firsts[:-1] + lengths[:-1]) + 1 if len(rows) else np.zeros(0, np.int64)
+        for run in np.split(np.arange(len(rows)), breaks) if len(rows) else ():
+            start, stop = int(firsts[run[0]]), int(firsts[run[-1]] + lengths[run[-1]])
+            for low in range(start, stop, TOKENS_PER_BLOCK):
+                high = min(stop, low + TOKENS_PER_BLOCK)
+                self._codes.append(segment.codes[low:high])
+                self._residuals.append(segment.residuals[low:high])
+                self._inverse_norms.append(segment.inverse_norms[low:high])
+        self._lengths.append(lengths)
+        self.num_tokens += int(lengths.sum())
+
+    def finish(self, ids: Sequence[str]) -> None:
+        """Write the rest, postings included.
+
+        Raises:
+            InvalidInput: Other than one document an id came.
+        """
+        self._flush()
+        offsets = self._finish(ids)
+        path = self.commit.folder / self.folder / "codes.npy"
+        codes = np.load(path, mmap_mode="r" if self.num_tokens else None, allow_pickle=False)
+        nothing = np.zeros(0, dtype=np.uint32)
+        view = SegmentView(str(path.parent), codes, np.zeros((0, 0), np.uint8), np.zeros(0, np.float16), offsets,
+                           np.zeros(1, np.int64), nothing)  # fmt: skip
+        posting_offsets, postings = kernel().postings(view, len(self._codec.view.centroids))
+        self.commit.write_array(f"{self.folder}/posting_offsets.npy", posting_offsets)
+        self.commit.write_array(f"{self.folder}/postings.npy", postings)
+
+    def _flush(self) -> None:
+        if not self._num_pending:
+            self._lengths.extend(batch.lengths for batch in self._pending)
+            self._pending = []
+            return
+        tokens = np.concatenate([batch.embeddings for batch in self._pending], dtype=np.float32)
+        for start in range(0, len(tokens), 2 * TOKENS_PER_BLOCK):
+            codes, residuals, inverse_norms = self._codec.compress(tokens[start : start + 2 * TOKENS_PER_BLOCK])
+            self._codes.append(codes)
+            self._residuals.append(residuals)
+            self._inverse_norms.append(inverse_norms)
+        self._lengths.extend(batch.lengths for batch in self._pending)
+        self.num_tokens += self._num_pending
+        self._pending, self._num_pending = [], 0
 
 
-def _checked_section(snapshot: Snapshot) -> dict[str, Any]:
-    section = {**EMPTY_SECTION, **snapshot.section("index")}
-    if section["engine"] != "exact":
-        raise InvalidFolder(
-            f"{snapshot.folder} has an index of the kind {section['engine']!r}; this one reads 'exact'."
-        )
-    segments, dim, tombstones = section["segments"], section["dim"], section["tombstones"]
-    well_formed = isinstance(segments, list) and all(isinstance(name, str) for name in segments)
-    if not well_formed or not isinstance(dim, int | None) or not isinstance(tombstones, str | None):
-        raise InvalidFolder(f"{snapshot.folder}: the manifest's index section is damaged.")
-    return section
+def read_floats(snapshot: Snapshot, folder: str, dim: int) -> PackedEmbeddings:
+    """Open a segment of float16 token embeddings.
 
-
-def _read_segment(snapshot: Snapshot, folder: str, dim: int | None) -> PackedEmbeddings:
+    Raises:
+        InvalidFolder: It is damaged.
+    """
     embeddings = snapshot.array(f"{folder}/embeddings.npy", dtype="float16", ndim=2)
-    offsets = snapshot.array(f"{folder}/document_offsets.npy", dtype="int64", ndim=1)
-    monotone = len(offsets) and offsets[0] == 0 and offsets[-1] == len(embeddings) and (np.diff(offsets) >= 0).all()
-    if not monotone or embeddings.shape[1] != dim:
-        raise InvalidFolder(f"{snapshot.folder / folder} is damaged. Build or download the index again.")
+    offsets = _offsets(snapshot, folder, len(embeddings))
+    if embeddings.shape[1] != dim:
+        raise damaged(snapshot, folder)
     return PackedEmbeddings(embeddings, np.diff(offsets))
+
+
+def read_coded(snapshot: Snapshot, folder: str, codec: Codec) -> SegmentView:
+    """Open a segment of codes.
+
+    Raises:
+        InvalidFolder: It is damaged. Codes and posting rows out of range show only when they are read.
+    """
+    codes = snapshot.array(f"{folder}/codes.npy", ndim=1)
+    residuals = snapshot.array(f"{folder}/residuals.npy", dtype="uint8", ndim=2)
+    inverse_norms = snapshot.array(f"{folder}/inverse_norms.npy", dtype="float16", ndim=1)
+    offsets = _offsets(snapshot, folder, len(codes))
+    postings = snapshot.array(f"{folder}/postings.npy", dtype="uint32", ndim=1)
+    posting_offsets = snapshot.array(f"{folder}/posting_offsets.npy", dtype="int64", ndim=1)
+    fits = (
+        codes.dtype in (np.uint16, np.uint32)
+        and residuals.shape == (len(codes), codec.view.residual_bytes)
+        and len(inverse_norms) == len(codes)
+        and _is_monotone(posting_offsets, len(postings))
+        and len(posting_offsets) - 1 <= len(codec.view.centroids)
+    )
+    if not fits:
+        raise damaged(snapshot, folder)
+    name = str(snapshot.folder / folder)
+    return SegmentView(name, codes, residuals, inverse_norms, offsets, posting_offsets, postings)
+
+
+def damaged(snapshot: Snapshot, folder: str) -> InvalidFolder:
+    """The error for a segment whose files contradict each other."""
+    return InvalidFolder(f"{snapshot.folder / folder} is damaged. Build or download the index again.")
+
+
+def _offsets(snapshot: Snapshot, folder: str, num_tokens: int) -> NDArray[np.int64]:
+    offsets = snapshot.array(f"{folder}/document_offsets.npy", dtype="int64", ndim=1)
+    if not _is_monotone(offsets, num_tokens):
+        raise damaged(snapshot, folder)
+    return offsets
+
+
+def _is_monotone(offsets: NDArray[np.int64], end: int) -> bool:
+    return bool(len(offsets) and offsets[0] == 0 and offsets[-1] == end and (np.diff(offsets) >= 0).all())

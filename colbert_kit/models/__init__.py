@@ -1,11 +1,12 @@
 """Late-interaction models: a factory of plain ``MultiVectorEncoder`` objects, and streaming, packed encoding."""
 
+from colbert_kit.machine import cache_folder
 from colbert_kit.models.candidates import encode_candidates
 from colbert_kit.models.colbert import ColBERT
 from colbert_kit.models.demo import DEMO_MODEL_ID, load_demo
 from colbert_kit.models.encode import encode_documents, encode_queries, encode_window
 from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
-from colbert_kit.models.inference import DType, cache_folder, choose_dtype, inference_model
+from colbert_kit.models.inference import DType, choose_dtype, inference_model
 from colbert_kit.models.prompts import compose_prompt
 from colbert_kit.models.spans import document_spans, query_spans
 

@@ -4,7 +4,24 @@ Khattab & Zaharia, "ColBERT", SIGIR 2020, section 3.3 (https://arxiv.org/abs/200
 """
 
 from colbert_kit.scores.explain import TokenMatch, TokenSpan, explain
+from colbert_kit.scores.kernel import NBITS, CodecView, SegmentView, byte_weights, kernel, open_kernel, reversed_codes
+from colbert_kit.scores.kernel.native import NativeKernel
 from colbert_kit.scores.maxsim import maxsim, maxsim_pairwise
 from colbert_kit.scores.packed import PackedEmbeddings
 
-__all__ = ["PackedEmbeddings", "TokenMatch", "TokenSpan", "explain", "maxsim", "maxsim_pairwise"]
+__all__ = [
+    "NBITS",
+    "CodecView",
+    "NativeKernel",
+    "PackedEmbeddings",
+    "SegmentView",
+    "TokenMatch",
+    "TokenSpan",
+    "byte_weights",
+    "explain",
+    "kernel",
+    "maxsim",
+    "maxsim_pairwise",
+    "open_kernel",
+    "reversed_codes",
+]

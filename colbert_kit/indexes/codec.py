@@ -1,0 +1,201 @@
+"""The residual codec: a token embedding as its nearest centroid and a few bits for each dimension of the rest.
+
+ColBERTv2's compression (Santhanam et al., 2022) as fast-plaid defines it: one codebook for the residuals of all
+dimensions, buckets at their quantiles, decoded vectors brought to unit length.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from colbert_kit.errors import InvalidFolder, InvalidInput
+from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, Assigner, kmeans
+from colbert_kit.progress import OnProgress, Progress
+from colbert_kit.scores import NBITS, CodecView, kernel
+
+__all__ = ["Codec", "TokenSource", "check_nbits", "num_centroids_for", "train_codec"]
+
+HELD_OUT_TOKENS = 50_000
+"""Tokens whose residuals fix the buckets: as many as fast-plaid takes; at dim 128 they are 6.4 million values."""
+
+OUTLIER_QUANTILE = 0.75
+"""fast-plaid's: a token is far from the codec if its residual is longer than that of so many held-out tokens."""
+
+FINAL_PROBE = 8
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A trained codec.
+
+    Args:
+        view: Its arrays.
+        outlier_distance: Length of residual beyond which a token is far from every centroid.
+    """
+
+    view: CodecView
+    outlier_distance: float
+
+    @functools.cached_property
+    def _assigner(self) -> Assigner:
+        return Assigner(torch.from_numpy(self.view.centroids), seed=0, device=default_device())
+
+    def assign(self, tokens: NDArray[np.float32]) -> NDArray[np.uint32]:
+        """Nearest centroid of each token, ``(num_tokens,)``."""
+        codes: NDArray[Any] = self._assigner(torch.from_numpy(tokens), probe=FINAL_PROBE).numpy()
+        return codes.astype(np.uint32)
+
+    def compress(
+        self, tokens: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.float16]]:
+        """Codes ``(n,)``, residuals ``(n, dim * nbits / 8)`` and inverse norms ``(n,)`` of tokens ``(n, dim)``."""
+        codes = self.assign(tokens)
+        residuals, norms = kernel().compress(self.view, tokens, codes)
+        return codes, residuals, (1 / np.maximum(norms, 1e-4)).astype(np.float16)
+
+    def stage(self, commit: Commit) -> str:
+        """Write the codec into a commit and return the file's name."""
+        name = f"codec/{commit.new_number('codec'):04d}.safetensors"
+        tensors = {
+            "centroids": self.view.centroids.astype(np.float16),
+            "bucket_cutoffs": self.view.cutoffs,
+            "bucket_weights": self.view.weights,
+            "outlier_distance": np.asarray([self.outlier_distance], dtype=np.float32),
+        }
+        with commit.writing(name) as file:
+            file.write(save(tensors))
+        return name
+
+    @classmethod
+    def read(cls, snapshot: Snapshot, name: str, *, dim: int, nbits: int) -> Codec:
+        """Read a codec that the manifest names.
+
+        Raises:
+            InvalidFolder: It is damaged, or not of this ``dim`` and ``nbits``.
+        """
+        path = snapshot.file(name)
+        try:
+            tensors = load_file(path)
+            centroids, cutoffs = tensors["centroids"], tensors["bucket_cutoffs"]
+            weights, distance = tensors["bucket_weights"], tensors["outlier_distance"]
+        except (SafetensorError, KeyError, OSError, ValueError, TypeError, json.JSONDecodeError) as error:
+            raise InvalidFolder(f"{path} is no codec: {error}. Build or download the index again.") from error
+        fits = (
+            centroids.dtype == np.float16
+            and centroids.ndim == 2
+            and centroids.shape[1] == dim
+            and len(centroids) > 0
+            and (cutoffs.dtype, cutoffs.shape) == (np.float32, (2**nbits - 1,))
+            and (weights.dtype, weights.shape) == (np.float32, (2**nbits,))
+            and (distance.dtype, distance.shape) == (np.float32, (1,))
+        )
+        if not fits or not all(np.isfinite(one).all() for one in (centroids, cutoffs, weights)):
+            raise InvalidFolder(f"{path} is no codec of dim {dim} and {nbits} bits. Build or download the index again.")
+        return cls(CodecView(centroids.astype(np.float32), cutoffs, weights), float(distance[0]))
+
+
+class TokenSource:
+    """Token embeddings in arrays that need not fit in memory, as one.
+
+    Args:
+        arrays: Each ``(tokens, dim)``, float16 or float32, memory-mapped or not.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._starts = np.cumsum([0, *map(len, arrays)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def draw(self, number: int, generator: np.random.Generator) -> NDArray[np.float32]:
+        """At most ``number`` tokens in random order, each once, ``(n, dim)``."""
+        chosen = np.sort(generator.choice(len(self), min(number, len(self)), replace=False, shuffle=False))
+        parts = []
+        for array, start in zip(self._arrays, self._starts, strict=False):
+            mine = chosen[(chosen >= start) & (chosen < start + len(array))] - start
+            parts.append(array[mine].astype(np.float32))
+        drawn: NDArray[np.float32] = np.concatenate(parts)
+        generator.shuffle(drawn)
+        return drawn
+
+    def blocks(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """All tokens in order, at most ``size`` at a time."""
+        for array in self._arrays:
+            for start in range(0, len(array), size):
+                yield array[start : start + size].astype(np.float32)
+
+
+def check_nbits(nbits: object) -> int:
+    """Return ``nbits`` if the codec has it.
+
+    Raises:
+        InvalidInput: It does not.
+    """
+    if isinstance(nbits, bool) or nbits not in NBITS:
+        raise InvalidInput(f"nbits must be one of {', '.join(map(str, NBITS))}, got {nbits!r}.")
+    return int(nbits)  # type: ignore[call-overload, no-any-return]
+
+
+def num_centroids_for(num_tokens: int) -> int:
+    """PLAID's number of centroids: the power of two below ``16 * sqrt(num_tokens)``."""
+    return 1 << max(0, int(np.floor(np.log2(16 * np.sqrt(max(1, num_tokens))))))
+
+
+def train_codec(
+    source: TokenSource,
+    *,
+    nbits: int,
+    seed: int = 42,
+    num_tokens: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Codec:
+    """Train a codec on a sample of token embeddings.
+
+    Args:
+        source: The tokens.
+        nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
+        seed: The same seed, tokens and machine give the same codec.
+        num_tokens: Tokens that the index will have, where the source is only their beginning.
+        on_progress: Told after each iteration of k-means.
+
+    Raises:
+        InvalidInput: There are no tokens, or their ``dim`` is no multiple of 8.
+    """
+    generator = np.random.default_rng(seed)
+    number = min(num_centroids_for(num_tokens or len(source)), len(source))
+    sample = torch.from_numpy(source.draw(number * POINTS_PER_CENTROID, generator))
+    if not len(sample) or sample.shape[1] % 8:
+        raise InvalidInput(f"token embeddings must have a dim that is a multiple of 8, got {tuple(sample.shape)}.")
+
+    def tell(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(Progress("clustering", done, total))
+
+    centroids = kmeans(sample, number, seed=seed, device=default_device(), on_iteration=tell)
+    # What is stored is float16, so buckets are those of the residuals to that.
+    stored = centroids.numpy().astype(np.float16).astype(np.float32)
+    held_out = source.draw(HELD_OUT_TOKENS, generator)
+    residuals = held_out - stored[Assigner(torch.from_numpy(stored), seed=0, device=default_device())(
+        torch.from_numpy(held_out), probe=FINAL_PROBE
+    ).numpy()]  # fmt: skip
+    quantiles = np.arange(1, 2 ** (nbits + 1)) / 2 ** (nbits + 1)
+    values = np.quantile(residuals, quantiles).astype(np.float32)
+    distance = np.quantile(np.linalg.norm(residuals, axis=1), OUTLIER_QUANTILE)
+    return Codec(CodecView(stored, values[1::2].copy(), values[0::2].copy()), float(distance))
+
+
+def default_device() -> torch.device:
+    """CUDA where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

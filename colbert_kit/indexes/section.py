@@ -1,0 +1,77 @@
+"""What the manifest says of an index."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from colbert_kit.errors import InvalidFolder
+from colbert_kit.folders import Commit, Snapshot
+
+__all__ = ["EXACT_BELOW", "IndexSection"]
+
+EXACT_BELOW = 131_072
+"""Token embeddings below which all of them are kept as they are and scored: about 1,400 passages of 90 tokens, which
+cost one query of 12 tokens as much as the stages of PLAID do, without their loss."""
+
+
+@dataclass(frozen=True)
+class IndexSection:
+    """The manifest's ``index`` section.
+
+    Args:
+        engine: ``"exact"`` keeps float16 for good; ``"plaid"`` compresses from ``exact_below`` tokens on.
+        dim: Width of a token embedding; None while there is none.
+        nbits: Bits of a residual a dimension, once compressed.
+        exact_below: See ``engine``.
+        codec: The codec's file; None while nothing is compressed.
+        segments: Folders in row order.
+        num_rows: Rows of all segments, removed ones included.
+        tombstones: The bitmap of removed rows, or None.
+    """
+
+    engine: Literal["exact", "plaid"] = "exact"
+    dim: int | None = None
+    nbits: int = 4
+    exact_below: int = EXACT_BELOW
+    codec: str | None = None
+    segments: tuple[str, ...] = ()
+    num_rows: int = 0
+    tombstones: str | None = None
+
+    @classmethod
+    def of(cls, commit: Commit) -> IndexSection:
+        """The section of a commit, which is always well formed."""
+        content = commit.sections["index"]
+        return cls(**{**content, "segments": tuple(content["segments"])})
+
+    @classmethod
+    def read(cls, snapshot: Snapshot) -> IndexSection:
+        """The section of a generation.
+
+        Raises:
+            InvalidFolder: It is damaged.
+        """
+        content = snapshot.section("index")
+        try:
+            section = cls(**{**content, "segments": tuple(content["segments"])})
+        except (TypeError, KeyError) as error:
+            raise InvalidFolder(f"{snapshot.folder}: the manifest's index section is damaged: {error}.") from error
+        kinds_fit = (
+            section.engine in ("exact", "plaid")
+            and all(isinstance(name, str) for name in section.segments)
+            and isinstance(section.dim, int | None)
+            and section.nbits in (1, 2, 4, 8)
+            and isinstance(section.num_rows, int)
+            and isinstance(section.codec, str | None)
+            and isinstance(section.tombstones, str | None)
+        )
+        if not kinds_fit or (section.segments and section.dim is None):
+            raise InvalidFolder(f"{snapshot.folder}: the manifest's index section is damaged.")
+        return section
+
+    def stage(self, commit: Commit, **changes: Any) -> IndexSection:  # noqa: ANN401 - fields of this class
+        """Put the section with changes into a commit, and return it."""
+        changed = replace(self, **changes)
+        commit.sections["index"] = {**asdict(changed), "segments": list(changed.segments)}
+        return changed

@@ -1,0 +1,297 @@
+/* Included by kernel.c once for each instruction set: TARGET its attribute, NAME(f) its names, W floats to a vector. */
+
+typedef float NAME(vf) __attribute__((vector_size(4 * W), aligned(4), may_alias));
+#define vf NAME(vf)
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+/* acc[r][v] = row r (row, stride apart, of `dim` floats) times column block v of query (dim, lanes). */
+INLINE void NAME(dots)(const float *rows, int64_t stride, int32_t dim, const float *query, int32_t lanes, int R, int NV,
+                       vf *acc) {
+    for (int i = 0; i < R * NV; i++) acc[i] = (vf){0};
+    for (int32_t d = 0; d < dim; d++)
+        for (int r = 0; r < R; r++)
+            for (int v = 0; v < NV; v++) acc[r * NV + v] += rows[r * stride + d] * *(const vf *)(query + (int64_t)d * lanes + v * W);
+}
+
+/* Similarities of centroids first..last to query tokens column.. of one block of NV vectors. */
+INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, const float *query, int32_t lanes,
+                                 int32_t column, int32_t num_tokens, uint8_t *table, int32_t row_bytes, int32_t nprobe,
+                                 float *best, int32_t *cells, int R, int NV) {
+    float thresholds[4 * W > 64 ? 64 : 4 * W];
+    int32_t width = num_tokens - column < NV * W ? num_tokens - column : NV * W;
+    for (int i = 0; i < NV * W; i++) thresholds[i] = i < width ? best[(int64_t)(column + i) * nprobe + nprobe - 1] : INFINITY;
+    for (int64_t k = first; k < last; k += R) {
+        vf acc[16] = {{0}};
+        float values[16 * W];
+        int64_t valid = last - k < R ? last - k : R;
+        if (valid == R) NAME(dots)(c->centroids + k * c->dim, c->dim, c->dim, query + column, lanes, R, NV, acc);
+        else
+            for (int64_t r = 0; r < valid; r++)
+                NAME(dots)(c->centroids + (k + r) * c->dim, c->dim, c->dim, query + column, lanes, 1, NV, acc + r * NV);
+        memcpy(values, acc, sizeof(vf) * (size_t)(valid * NV));
+        for (int64_t r = 0; r < valid; r++) {
+            const float *row = values + r * NV * W;
+            uint8_t *out = table + (k + r) * row_bytes + column;
+            int beats = 0;
+            for (int i = 0; i < NV * W; i++) beats |= row[i] > thresholds[i];
+            for (int i = 0; i < NV * W; i++) {
+                int32_t level = (int32_t)(row[i] * 255.0f + 0.5f);
+                level = level < 0 ? 0 : level;
+                out[i] = (uint8_t)(level > 255 ? 255 : level);
+            }
+            if (!beats) continue;
+            for (int32_t i = 0; i < width; i++) {
+                if (!(row[i] > thresholds[i])) continue;
+                float *mine = best + (int64_t)(column + i) * nprobe;
+                int32_t *where = cells + (int64_t)(column + i) * nprobe;
+                int32_t j = nprobe - 1;
+                for (; j > 0 && mine[j - 1] < row[i]; j--) { mine[j] = mine[j - 1]; where[j] = where[j - 1]; }
+                mine[j] = row[i];
+                where[j] = (int32_t)(k + r);
+                thresholds[i] = mine[nprobe - 1];
+            }
+        }
+    }
+}
+
+TARGET int NAME(ck_centroids)(const codec_t *c, int64_t first, int64_t last, const float *query, int32_t lanes,
+                              int32_t num_tokens, uint8_t *table, int32_t row_bytes, int32_t nprobe, float *best,
+                              int32_t *cells) {
+    for (int64_t i = 0; i < (int64_t)num_tokens * nprobe; i++) { best[i] = -INFINITY; cells[i] = -1; }
+    int32_t column = 0;
+#define BLOCK(R, NV) NAME(centroid_block)(c, first, last, query, lanes, column, num_tokens, table, row_bytes, nprobe, best, cells, R, NV)
+    for (; lanes - column >= 32; column += 32) { if (W == 8) BLOCK(2, 4 * 8 / W); else BLOCK(4, 32 / W); }
+    if (W == 8 && lanes - column == 24) { BLOCK(4, 3); }
+    else if (lanes - column == 16) BLOCK(4, 16 / W);
+    else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
+#undef BLOCK
+    return OK;
+}
+
+/* MaxSim of rows with centroids in place of tokens: for each query token the highest level of the row's codes. */
+TARGET int NAME(ck_approximate)(const codec_t *c, const segment_t *s, const uint8_t *table, int32_t row_bytes,
+                                const uint32_t *rows, int64_t num, uint32_t *out) {
+    for (int64_t n = 0; n < num; n++) {
+        if (rows[n] >= s->num_rows) return DAMAGED;
+        int64_t start = s->offsets[rows[n]], stop = s->offsets[rows[n] + 1];
+        uint32_t sum = 0;
+        for (int32_t column = 0; column < row_bytes; column += 32) {
+            levels_t high = {0}, low = {0};
+            int wide = row_bytes - column >= 32;
+            for (int64_t t = start; t < stop; t++) {
+                int64_t code = code_at(s, t);
+                if (code >= c->num_centroids) return DAMAGED;
+                const uint8_t *levels = table + code * row_bytes + column;
+                low = max_levels(low, load_levels(levels));
+                if (wide) high = max_levels(high, load_levels(levels + 16));
+            }
+            sum += sum_levels(low) + sum_levels(high);
+        }
+        out[n] = sum;
+    }
+    return OK;
+}
+
+/* One token embedding, not yet of unit length: its centroid and what the bytes of its residual stand for. */
+INLINE void NAME(decode)(const codec_t *c, const float *centroid, const uint8_t *residual, float *x) {
+    int32_t per = 8 / c->nbits, bytes = c->dim / per;
+    if (per == 2)
+        for (int32_t j = 0; j < bytes; j++) memcpy(x + 2 * j, c->weights + 2 * residual[j], 8);
+    else if (per == 4)
+        for (int32_t j = 0; j < bytes; j++) memcpy(x + 4 * j, c->weights + 4 * residual[j], 16);
+    else if (per == 8)
+        for (int32_t j = 0; j < bytes; j++) memcpy(x + 8 * j, c->weights + 8 * residual[j], 32);
+    else
+        for (int32_t j = 0; j < bytes; j++) x[j] = c->weights[residual[j]];
+    for (int32_t d = 0; d < c->dim; d++) x[d] += centroid[d];
+}
+
+INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float *query, int32_t lanes, int32_t column,
+                               int32_t num_tokens, const uint32_t *rows, int64_t num, float *out, int R, int NV) {
+    float x[8 * MAX_DIM];
+    int64_t bytes = (int64_t)c->dim * c->nbits / 8;
+    int32_t width = num_tokens - column < NV * W ? num_tokens - column : NV * W;
+    for (int64_t n = 0; n < num; n++) {
+        if (rows[n] >= s->num_rows) return DAMAGED;
+        int64_t start = s->offsets[rows[n]], stop = s->offsets[rows[n] + 1];
+        float best[4 * W];
+        for (int i = 0; i < NV * W; i++) best[i] = -INFINITY;
+        for (int64_t t = start; t < stop; t += R) {
+            int valid = stop - t < R ? (int)(stop - t) : R;
+            vf acc[16] = {{0}};
+            for (int r = 0; r < valid; r++) {
+                int64_t code = code_at(s, t + r);
+                if (code >= c->num_centroids) return DAMAGED;
+                NAME(decode)(c, c->centroids + code * c->dim, s->residuals + (t + r) * bytes, x + r * c->dim);
+            }
+            NAME(dots)(x, c->dim, c->dim, query + column, lanes, R, NV, acc);
+            for (int r = 0; r < valid; r++) {
+                float inverse_norm = from_half(s->inverse_norms[t + r]);
+                float values[4 * W];
+                for (int v = 0; v < NV; v++) *(vf *)(values + v * W) = acc[r * NV + v] * inverse_norm;
+                for (int i = 0; i < NV * W; i++) best[i] = values[i] > best[i] ? values[i] : best[i];
+            }
+        }
+        float sum = 0;
+        for (int32_t i = 0; i < width; i++) sum += best[i];
+        out[n] = column ? out[n] + sum : sum;
+    }
+    return OK;
+}
+
+/* MaxSim of rows from their residual codes, (num,); a row without tokens scores minus infinity. */
+TARGET int NAME(ck_rescore)(const codec_t *c, const segment_t *s, const float *query, int32_t lanes, int32_t num_tokens,
+                            const uint32_t *rows, int64_t num, float *out) {
+    if (c->dim > MAX_DIM) return TOO_WIDE;
+    int status = OK;
+    int32_t column = 0;
+#define BLOCK(R, NV) status = NAME(rescore_block)(c, s, query, lanes, column, num_tokens, rows, num, out, R, NV)
+    for (; lanes - column >= 32 && status == OK; column += 32) { if (W == 8) BLOCK(2, 32 / W); else BLOCK(4, 32 / W); }
+    if (status != OK) return status;
+    if (W == 8 && lanes - column == 24) BLOCK(4, 3);
+    else if (lanes - column == 16) BLOCK(4, 16 / W);
+    else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
+#undef BLOCK
+    return status;
+}
+
+/* Residual bytes and float32 norms of tokens whose codes are known: cutoffs below a difference are counted. */
+TARGET int NAME(ck_compress)(const codec_t *c, const float *tokens, int64_t num, const uint32_t *codes,
+                             const float *cutoffs, const uint8_t *reversed, uint8_t *residuals, float *norms) {
+    if (c->dim > MAX_DIM) return TOO_WIDE;
+    int32_t per = 8 / c->nbits, num_cutoffs = (1 << c->nbits) - 1;
+    int64_t bytes = c->dim / per;
+    float x[MAX_DIM];
+    int32_t buckets[MAX_DIM];
+    for (int64_t t = 0; t < num; t++) {
+        if (codes[t] >= c->num_centroids) return DAMAGED;
+        const float *centroid = c->centroids + codes[t] * (int64_t)c->dim, *token = tokens + t * c->dim;
+        for (int32_t d = 0; d < c->dim; d++) { x[d] = token[d] - centroid[d]; buckets[d] = 0; }
+        for (int32_t b = 0; b < num_cutoffs; b++)
+            for (int32_t d = 0; d < c->dim; d++) buckets[d] += x[d] > cutoffs[b];
+        uint8_t *out = residuals + t * bytes;
+        for (int64_t j = 0; j < bytes; j++) {
+            uint32_t byte = 0;
+            for (int32_t i = 0; i < per; i++) byte = byte << c->nbits | reversed[buckets[j * per + i]];
+            out[j] = (uint8_t)byte;
+        }
+        NAME(decode)(c, centroid, out, x);
+        float sum = 0;
+        for (int32_t d = 0; d < c->dim; d++) sum += x[d] * x[d];
+        norms[t] = sqrtf(sum);
+    }
+    return OK;
+}
+
+/* Token embeddings of unit length, (stop - start, dim). */
+TARGET int NAME(ck_decode)(const codec_t *c, const segment_t *s, int64_t start, int64_t stop, float *out) {
+    int64_t bytes = (int64_t)c->dim * c->nbits / 8;
+    for (int64_t t = start; t < stop; t++) {
+        int64_t code = code_at(s, t);
+        if (code >= c->num_centroids) return DAMAGED;
+        float *x = out + (t - start) * c->dim, inverse_norm = from_half(s->inverse_norms[t]);
+        NAME(decode)(c, c->centroids + code * c->dim, s->residuals + t * bytes, x);
+        for (int32_t d = 0; d < c->dim; d++) x[d] *= inverse_norm;
+    }
+    return OK;
+}
+
+/* Products of six tokens with one block of a blocked panel: 2 W columns, (dim, 2 W). */
+INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *block, float values[6][2 * W]) {
+    vf acc[12];
+    for (int i = 0; i < 12; i++) acc[i] = (vf){0};
+    for (int32_t d = 0; d < dim; d++)
+        for (int r = 0; r < 6; r++) {
+            acc[2 * r] += rows[r][d] * *(const vf *)(block + (int64_t)d * 2 * W);
+            acc[2 * r + 1] += rows[r][d] * *(const vf *)(block + (int64_t)d * 2 * W + W);
+        }
+    memcpy(values, acc, sizeof(float) * 12 * W);
+}
+
+/* For six tokens, the best column among `size` of blocked panels: blocks of 2 W columns, each (dim, 2 W). */
+INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *panels, int64_t size, float *best,
+                          int32_t *where) {
+    float highest[6][2 * W], values[6][2 * W];
+    int32_t at[6][2 * W];
+    for (int r = 0; r < 6; r++)
+        for (int i = 0; i < 2 * W; i++) { highest[r][i] = -INFINITY; at[r][i] = 0; }
+    for (int64_t first = 0; first < size; first += 2 * W, panels += (int64_t)dim * 2 * W) {
+        NAME(panel)(rows, dim, panels, values);
+        for (int r = 0; r < 6; r++)
+            for (int i = 0; i < 2 * W; i++) {
+                at[r][i] = values[r][i] > highest[r][i] ? (int32_t)first + i : at[r][i];
+                highest[r][i] = values[r][i] > highest[r][i] ? values[r][i] : highest[r][i];
+            }
+    }
+    for (int r = 0; r < 6; r++) {
+        best[r] = -INFINITY;
+        where[r] = 0;
+        for (int i = 0; i < 2 * W; i++)
+            if (at[r][i] < size && highest[r][i] > best[r]) { best[r] = highest[r][i]; where[r] = at[r][i]; }
+    }
+}
+
+/* The nearest centroid of each token among those of the token's `probe` nearest groups. Centroids lie group by group
+   in blocked panels, group g from `starts[g]` floats on with `bounds[g + 1] - bounds[g]` of them; the groups' own
+   centres in blocked panels too. Scratch: visits (num * probe,), order (num * probe,), counts (num_groups + 1,). */
+TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const float *groups, int32_t num_groups,
+                           const float *panels, const int64_t *starts, const int64_t *bounds, int32_t probe,
+                           int32_t *visits, int32_t *order, int64_t *counts, float *best, int32_t *codes) {
+    if (probe > 64) return TOO_WIDE;
+    memset(counts, 0, sizeof(int64_t) * (size_t)(num_groups + 1));
+    for (int64_t t = 0; t < num; t += 6) {
+        const float *rows[6];
+        float values[6][2 * W], similarities[6][64];
+        int valid = num - t < 6 ? (int)(num - t) : 6;
+        for (int r = 0; r < 6; r++) rows[r] = tokens + (r < valid ? t + r : t) * dim;
+        for (int r = 0; r < 6; r++)
+            for (int32_t j = 0; j < probe; j++) similarities[r][j] = -INFINITY;
+        for (int32_t first = 0; first < num_groups; first += 2 * W) {
+            NAME(panel)(rows, dim, groups + (int64_t)first * dim, values);
+            int32_t width = num_groups - first < 2 * W ? num_groups - first : 2 * W;
+            for (int r = 0; r < valid; r++) {
+                int32_t *mine = visits + (t + r) * probe;
+                for (int32_t i = 0; i < width; i++) {
+                    if (!(values[r][i] > similarities[r][probe - 1])) continue;
+                    int32_t j = probe - 1;
+                    for (; j > 0 && similarities[r][j - 1] < values[r][i]; j--) {
+                        similarities[r][j] = similarities[r][j - 1];
+                        mine[j] = mine[j - 1];
+                    }
+                    similarities[r][j] = values[r][i];
+                    mine[j] = first + i;
+                }
+            }
+        }
+        for (int r = 0; r < valid; r++) {
+            for (int32_t j = 0; j < probe; j++) {
+                /* A token that is not a number is near nothing. */
+                if (!(similarities[r][j] > -INFINITY)) visits[(t + r) * probe + j] = 0;
+                counts[visits[(t + r) * probe + j] + 1]++;
+            }
+            best[t + r] = -INFINITY;
+            codes[t + r] = 0;
+        }
+    }
+    for (int32_t g = 0; g < num_groups; g++) counts[g + 1] += counts[g];
+    for (int64_t v = 0; v < num * probe; v++) order[counts[visits[v]]++] = (int32_t)(v / probe);
+    for (int32_t g = 0; g < num_groups; g++) {
+        int64_t stop = counts[g], size = bounds[g + 1] - bounds[g];
+        for (int64_t v = g ? counts[g - 1] : 0; v < stop && size; v += 6) {
+            const float *rows[6];
+            float similarity[6];
+            int32_t where[6];
+            int valid = stop - v < 6 ? (int)(stop - v) : 6;
+            for (int r = 0; r < 6; r++) rows[r] = tokens + (int64_t)order[r < valid ? v + r : v] * dim;
+            NAME(nearest)(rows, dim, panels + starts[g], size, similarity, where);
+            for (int r = 0; r < valid; r++) {
+                int32_t t = order[v + r];
+                if (similarity[r] > best[t]) { best[t] = similarity[r]; codes[t] = (int32_t)bounds[g] + where[r]; }
+            }
+        }
+    }
+    return OK;
+}
+
+#undef vf
+#undef INLINE
