@@ -18,6 +18,7 @@ from sentence_transformers.base.modules import Transformer
 
 from colbert_kit import hub
 from colbert_kit.errors import InvalidConfig
+from colbert_kit.models.backends import Backend, check_backend, refuse_to_build
 from colbert_kit.models.checkpoint import apply_overrides, look_at, readable, refuse_contradictions, repaired
 from colbert_kit.models.identity import place_of, remember
 from colbert_kit.models.recipe import assemble, check_lengths, ensure_pad_token
@@ -27,8 +28,6 @@ __all__ = ["ColBERT"]
 EMBEDDING_SIZE = 128
 QUERY_LENGTH = 32
 DOCUMENT_LENGTH = 180
-
-Backend = Literal["torch", "onnx", "openvino"]
 
 
 def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its arguments are the recipe
@@ -72,7 +71,8 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
         device: ``"cpu"``, ``"cuda"`` and so on; the best there is where None.
         revision: A branch, tag or commit of the repository.
         token: An access token; the stored one where None.
-        backend: ``"onnx"`` and ``"openvino"`` need sentence-transformers' extras of these names.
+        backend: What runs the encoder. ``"onnx"`` and ``"openvino"`` take a checkpoint, need libraries that do not go
+            with the newest transformers (``docs/backends.md``), and compute in float32 in one process.
         trust_remote_code: Run code that the repository holds. Only for repositories you have read.
 
     Returns:
@@ -91,6 +91,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
     """
     name = str(model_name_or_path)
     _check_counts(embedding_size=embedding_size, query_length=query_length, document_length=document_length)
+    check_backend(backend)
     contents = look_at(name, revision, token)
     hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
     model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
@@ -120,11 +121,11 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             skiplist_words=skiplist_words,
         )
     else:
+        refuse_to_build(backend, name)
         with readable(name), hub.translated(name, revision):
             encoder = Transformer.load(
                 name,
                 subfolder=contents.encoder_path,
-                backend=backend,
                 model_kwargs=model_kwargs,
                 **hub_arguments,
             )

@@ -16,6 +16,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from colbert_kit.errors import InvalidConfig
+from colbert_kit.models.backends import backend_of
 from colbert_kit.models.encode import encode_window
 from colbert_kit.models.inference import DType, inference_model
 from colbert_kit.scores import PackedEmbeddings
@@ -35,6 +37,8 @@ def encode_in_workers(
     pool_factor: int,
 ) -> Iterator[PackedEmbeddings]:
     """Encode windows of documents in ``num_workers`` processes, in input order; two windows a worker are under way."""
+    if (backend := backend_of(model)) != "torch":
+        raise InvalidConfig(f"num_workers must be 1 for a model of backend={backend!r}, got {num_workers}.")
     context = multiprocessing.get_context("spawn")
     devices = context.Queue()
     for rank in range(num_workers):

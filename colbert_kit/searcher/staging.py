@@ -15,7 +15,7 @@ from colbert_kit.documents import check_document, stage_documents
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders import Commit
 from colbert_kit.indexes import EMPTY_SECTION, check_ids, stage_segment
-from colbert_kit.models.inference import DType, choose_dtype
+from colbert_kit.models.inference import DType, dtype_of
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 
@@ -93,7 +93,7 @@ def model_section(model: MultiVectorEncoder, dtype: DType) -> dict[str, Any]:
     encoder = model[0]
     return {
         **asdict(models.record_of(model)),
-        "dtype": choose_dtype(dtype, model.device),
+        "dtype": dtype_of(model, dtype),
         "query": {
             "prompt": models.compose_prompt(model, "", "query"),
             "length": encoder.query_length,

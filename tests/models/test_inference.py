@@ -8,7 +8,7 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-from colbert_kit import models
+from colbert_kit import machine, models
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.models import inference
 from tests.checkpoints import DOCUMENTS, QUERIES
@@ -26,10 +26,10 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[t
         return 1.0 if dtype == torch.bfloat16 else 3.0
 
     monkeypatch.setenv("COLBERT_KIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(inference, "_seconds", seconds)
-    inference._measured.cache_clear()
+    monkeypatch.setattr(machine, "_seconds", seconds)
+    machine._measured.cache_clear()
     yield calls
-    inference._measured.cache_clear()
+    machine._measured.cache_clear()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8", "", None, torch.float32])
@@ -52,13 +52,13 @@ def test_auto_is_measured_once_and_kept(measured: list[torch.dtype], tmp_path: P
     assert measured == [torch.float32, torch.bfloat16]
     assert list(json.loads((tmp_path / "cache" / "dtype.json").read_text()).values()) == ["bfloat16"]
 
-    inference._measured.cache_clear()  # as in the next process
+    machine._measured.cache_clear()  # as in the next process
     assert models.choose_dtype("auto", CPU) == "bfloat16"
     assert len(measured) == 2
 
 
 def test_small_gain_does_not_earn_bfloat16(measured: list[torch.dtype], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inference, "_seconds", lambda dtype: 1.0 if dtype == torch.bfloat16 else 1.2)
+    monkeypatch.setattr(machine, "_seconds", lambda dtype: 1.0 if dtype == torch.bfloat16 else 1.2)
     assert models.choose_dtype("auto", CPU) == "float32"
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_cached_value_is_measured_anew(measured: list[torch.dtype], tmp_
     models.choose_dtype("auto", CPU)
     path = tmp_path / "cache" / "dtype.json"
     path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), "int4")))
-    inference._measured.cache_clear()
+    machine._measured.cache_clear()
     assert models.choose_dtype("auto", CPU) == "bfloat16"
     assert len(measured) == 4
 
@@ -90,9 +90,9 @@ def test_cache_folder_that_cannot_be_written_does_no_harm(
 
 def test_the_real_measurement_chooses_one_of_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("COLBERT_KIT_CACHE", str(tmp_path))
-    inference._measured.cache_clear()
+    machine._measured.cache_clear()
     assert models.choose_dtype("auto", CPU) in ("float32", "bfloat16")
-    inference._measured.cache_clear()
+    machine._measured.cache_clear()
 
 
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
