@@ -67,7 +67,9 @@ def passages(data: Path, words: int) -> list[str]:
 def queries(data: Path) -> list[str]:
     """512 short real queries, half of them package synopses, half usage examples."""
     half = NUM_QUERIES // 2
-    sources = [[row["query"] for row in _rows(data / "train" / f"{name}_pairs.jsonl.gz")] for name in ("debian", "wordnet")]
+    sources = [
+        [row["query"] for row in _rows(data / "train" / f"{name}_pairs.jsonl.gz")] for name in ("debian", "wordnet")
+    ]
     chosen = [text for source in sources for text in random.Random(0).sample(sorted(set(source)), half)]
     random.Random(1).shuffle(chosen)
     return chosen

@@ -27,7 +27,12 @@ logger = logging.getLogger(__name__)
 FIRST_DOCUMENTS, MORE_DOCUMENTS = 256, 768
 """Documents of the demo's first commit and of each after it: with these the first hit came 28 s after the start."""
 
-DEMO_FOLDER = "demo-index-1"
+DEMO_FOLDER = "demo-index-2"
+
+NOT_YET = 2**40
+"""Tokens from which the demo is compressed while documents are still coming: never, so that the codec is trained on all
+of them at the end."""
+
 MAX_CANDIDATES = 200
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -221,6 +226,17 @@ class Service:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 self._open_demo(folder, model)
                 self._status = Status("indexing", len(self._searcher or []), total)
+        self._compress(self._searcher)
+
+    def _compress(self, searcher: Searcher) -> None:
+        """Once all documents are in: train the codec on all of them, and free what only the building needed."""
+        if searcher.is_compressed:
+            return
+        try:
+            searcher.compact()
+            searcher.vacuum()
+        except FolderBusy:
+            logger.info("Another process writes to the demo index; it is compressed at the next start.")
 
     def _open_demo(self, folder: Path, model: MultiVectorEncoder) -> None:
         from colbert_kit import Searcher
@@ -247,7 +263,7 @@ class Service:
         on_progress = self._counter(len(known), total)
         self._status = Status("indexing", len(known), total)
         if searcher is None:
-            self._use(Searcher.build(folder, model, more, on_progress=on_progress))
+            self._use(Searcher.build(folder, model, more, exact_below=NOT_YET, on_progress=on_progress))
         else:
             searcher.add(more, on_progress=on_progress)
 

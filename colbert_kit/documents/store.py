@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from colbert_kit.documents.compaction import ROWS_PER_GROUP, conform
 from colbert_kit.documents.filters import Filters, filter_mask
 from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document, merge_schemas, table_of
 from colbert_kit.errors import InvalidFolder, InvalidInput
@@ -23,12 +24,9 @@ __all__ = ["RESERVED_COLUMNS", "Documents", "stage_documents"]
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises for Parquet files whose bytes have changed."""
 
-ROWS_PER_GROUP = 256
-"""Rows decoded to show one text: at 1.5 kB a text one group is 0.4 MB."""
 
-
-def stage_documents(commit: Commit, number: int, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``documents/{number}.parquet`` into a commit.
+def stage_documents(commit: Commit, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Write a new ``documents/0001.parquet`` into a commit.
 
     Raises:
         InvalidInput: A document is not well formed, or a column changes its type.
@@ -41,7 +39,7 @@ def stage_documents(commit: Commit, number: int, documents: Sequence[Mapping[str
         # One after the other: each file may have widened what those before it held.
         table = _cast(table, _widened(pq.read_schema(commit.folder / name), table.schema))
         _check_widening(commit.folder / name, table.schema)
-    name = f"documents/{number:04d}.parquet"
+    name = f"documents/{commit.new_number('documents'):04d}.parquet"
     with commit.writing(name) as file:
         try:
             pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd")
@@ -116,18 +114,13 @@ class Documents:
         return rows
 
     def _read_metadata(self) -> pa.Table:
-        fields = [field for field in self.schema if field.name != "text"]
+        wanted = pa.schema([field for field in self.schema if field.name != "text"])
         tables = []
         for file in self._files:
-            present = set(file.schema_arrow.names)
+            present = [name for name in file.schema_arrow.names if name in wanted.names]
             with self._readable():
-                table = file.read(columns=[field.name for field in fields if field.name in present])
-                columns = [
-                    table[field.name].cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
-                    for field in fields
-                ]
-            tables.append(pa.table(columns, schema=pa.schema(fields)))
-        return pa.concat_tables(tables) if tables else pa.schema(fields).empty_table()
+                tables.append(conform(file.read(columns=present), wanted))
+        return pa.concat_tables(tables) if tables else wanted.empty_table()
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:

@@ -22,9 +22,9 @@ from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, Assigner, kmeans
 from colbert_kit.progress import OnProgress, Progress
-from colbert_kit.scores import NBITS, CodecView, kernel
+from colbert_kit.scores import CodecView, kernel
 
-__all__ = ["Codec", "TokenSource", "check_nbits", "num_centroids_for", "train_codec"]
+__all__ = ["Codec", "TokenSource", "num_centroids_for", "train_codec"]
 
 HELD_OUT_TOKENS = 50_000
 """Tokens whose residuals fix the buckets: as many as fast-plaid takes; at dim 128 they are 6.4 million values."""
@@ -67,7 +67,7 @@ class Codec:
     def stage(self, commit: Commit) -> str:
         """Write the codec into a commit and return the file's name."""
         name = f"codec/{commit.new_number('codec'):04d}.safetensors"
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "centroids": self.view.centroids.astype(np.float16),
             "bucket_cutoffs": self.view.cutoffs,
             "bucket_weights": self.view.weights,
@@ -96,9 +96,8 @@ class Codec:
             and centroids.ndim == 2
             and centroids.shape[1] == dim
             and len(centroids) > 0
-            and (cutoffs.dtype, cutoffs.shape) == (np.float32, (2**nbits - 1,))
-            and (weights.dtype, weights.shape) == (np.float32, (2**nbits,))
-            and (distance.dtype, distance.shape) == (np.float32, (1,))
+            and all(one.dtype == np.float32 for one in (cutoffs, weights, distance))
+            and (cutoffs.shape, weights.shape, distance.shape) == ((2**nbits - 1,), (2**nbits,), (1,))
         )
         if not fits or not all(np.isfinite(one).all() for one in (centroids, cutoffs, weights)):
             raise InvalidFolder(f"{path} is no codec of dim {dim} and {nbits} bits. Build or download the index again.")
@@ -135,17 +134,6 @@ class TokenSource:
         for array in self._arrays:
             for start in range(0, len(array), size):
                 yield array[start : start + size].astype(np.float32)
-
-
-def check_nbits(nbits: object) -> int:
-    """Return ``nbits`` if the codec has it.
-
-    Raises:
-        InvalidInput: It does not.
-    """
-    if isinstance(nbits, bool) or nbits not in NBITS:
-        raise InvalidInput(f"nbits must be one of {', '.join(map(str, NBITS))}, got {nbits!r}.")
-    return int(nbits)  # type: ignore[call-overload, no-any-return]
 
 
 def num_centroids_for(num_tokens: int) -> int:

@@ -17,7 +17,7 @@ __all__ = ["Rows", "check_ids", "stage_ids"]
 
 
 def check_ids(ids: Sequence[object], taken: Iterable[str] = ()) -> list[str]:
-    """Return ``ids`` if they are strings, not empty, and each is new.
+    """Return ``ids`` if they are strings that a file can hold, not empty, and each is new.
 
     Raises:
         InvalidInput: One is not.
@@ -30,6 +30,10 @@ def check_ids(ids: Sequence[object], taken: Iterable[str] = ()) -> list[str]:
             raise InvalidInput(f"document ids are strings in an index, got {one!r} ({type(one).__name__}).")
         if not one:
             raise InvalidInput("a document id may not be empty.")
+        try:
+            one.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"the document id {one!r} is not valid Unicode text.") from error
         if one in seen:
             raise InvalidInput(f"the document id {one!r} is there already; ids must be unique. Remove it first.")
         seen.add(one)
@@ -37,15 +41,8 @@ def check_ids(ids: Sequence[object], taken: Iterable[str] = ()) -> list[str]:
 
 
 def stage_ids(commit: Commit, folder: str, ids: Sequence[str]) -> None:
-    """Write ``ids.npy`` (UTF-8 bytes) and ``id_offsets.npy`` into a commit.
-
-    Raises:
-        InvalidInput: An id holds a lone surrogate, which no file can.
-    """
-    try:
-        encoded = [one.encode("utf-8") for one in ids]
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"the document id {error.object!r} is not valid Unicode text.") from error
+    """Write ``ids.npy`` (UTF-8 bytes) and ``id_offsets.npy`` into a commit."""
+    encoded = [one.encode("utf-8") for one in ids]
     offsets = np.cumsum([0, *(len(one) for one in encoded)], dtype=np.int64)
     commit.write_array(f"{folder}/id_offsets.npy", offsets)
     commit.write_array(f"{folder}/ids.npy", np.frombuffer(b"".join(encoded), dtype=np.uint8))

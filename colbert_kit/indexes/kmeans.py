@@ -82,7 +82,7 @@ class Assigner:
         return self._order[where.long()]
 
     def _assign_flat(self, block: Tensor, probe: int) -> Tensor:
-        parts = [(rows @ self._centroids.T).argmax(1) for rows in block.split(ROWS_PER_PRODUCT)]
+        parts = [(rows @ self._centroids.T).argmax(1) for rows in torch.split(block, ROWS_PER_PRODUCT)]
         return torch.cat(parts)
 
     def _assign_grouped(self, block: Tensor, probe: int) -> Tensor:
@@ -98,7 +98,7 @@ class Assigner:
             low, high = self._bounds[group], self._bounds[group + 1]
             visitors = rows[position : position + count]
             position += count
-            for some in visitors.split(ROWS_PER_PRODUCT) if high > low else ():
+            for some in torch.split(visitors, ROWS_PER_PRODUCT) if high > low else ():
                 similarity, index = (block[some] @ self._ordered[low:high].T).max(dim=1)
                 similarity = similarity.float()
                 better = similarity > best[some]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colbert_kit.errors import InvalidInput
-from colbert_kit.indexes.codec import check_nbits
 from colbert_kit.indexes.lifecycle import FolderIndex
 from colbert_kit.indexes.section import EXACT_BELOW, IndexSection
 
@@ -48,7 +46,5 @@ class PLAID(FolderIndex):
         nbits: int = 4,
         exact_below: int = EXACT_BELOW,
     ) -> None:
-        if isinstance(exact_below, bool) or not isinstance(exact_below, int) or exact_below < 0:
-            raise InvalidInput(f"exact_below must be a number of tokens, 0 or more, got {exact_below!r}.")
-        section = IndexSection(engine="plaid", nbits=check_nbits(nbits), exact_below=exact_below)
+        section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
         super().__init__(Path(index_folder) / index_name, section, override=override)

@@ -126,8 +126,8 @@ class CodedSearch:
     def _exhaustive(
         self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, num_threads: int
     ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        rows = np.flatnonzero(allowed) if allowed is not None else np.arange(int(self._firsts[-1]))
-        rows = rows.astype(np.uint32)
+        every = np.flatnonzero(allowed) if allowed is not None else np.arange(int(self._firsts[-1]))
+        rows: NDArray[np.uint32] = every.astype(np.uint32)
         if not len(query):
             return rows, np.zeros(len(rows), dtype=np.float32)
         return rows, self._run(
@@ -177,7 +177,7 @@ class CodedSearch:
     ) -> NDArray[Any]:
         """``function`` of each segment and its own rows, ascending ``rows`` being split over segments and threads."""
         cuts = np.searchsorted(rows, self._firsts)
-        tasks = []
+        tasks: list[tuple[SegmentView, NDArray[np.uint32]]] = []
         for number, segment in enumerate(self._segments):
             mine = rows[cuts[number] : cuts[number + 1]] - np.uint32(self._firsts[number])
             if len(mine):

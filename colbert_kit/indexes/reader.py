@@ -48,7 +48,7 @@ class IndexReader:
             self.floats = [read_floats(snapshot, folder, section.dim or 0) for folder in section.segments]
         self.rows = Rows(snapshot, section.segments, section.tombstones)
         self._all_alive = bool(self.rows.alive.all())
-        counts = [len(segment) for segment in (*self.floats, *self.coded)]
+        counts = [*map(len, self.floats), *map(len, self.coded)]
         self._firsts = np.cumsum([0, *counts])
         if len(self.rows.ids) != sum(counts) or len(self.rows.ids) != section.num_rows:
             raise InvalidFolder(f"{snapshot.folder}: ids and segments have different numbers of rows.")

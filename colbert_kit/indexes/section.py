@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from colbert_kit.errors import InvalidFolder
+from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.scores import NBITS
 
 __all__ = ["EXACT_BELOW", "IndexSection"]
 
@@ -40,6 +41,19 @@ class IndexSection:
     tombstones: str | None = None
 
     @classmethod
+    def plaid(cls, *, nbits: int = 4, exact_below: int = EXACT_BELOW) -> IndexSection:
+        """A new PLAID index.
+
+        Raises:
+            InvalidInput: ``nbits`` or ``exact_below`` cannot be.
+        """
+        if isinstance(nbits, bool) or nbits not in NBITS:
+            raise InvalidInput(f"nbits must be one of {', '.join(map(str, NBITS))}, got {nbits!r}.")
+        if isinstance(exact_below, bool) or not isinstance(exact_below, int) or exact_below < 0:
+            raise InvalidInput(f"exact_below must be a number of tokens, 0 or more, got {exact_below!r}.")
+        return cls(engine="plaid", nbits=int(nbits), exact_below=exact_below)
+
+    @classmethod
     def of(cls, commit: Commit) -> IndexSection:
         """The section of a commit, which is always well formed."""
         content = commit.sections["index"]
@@ -61,7 +75,7 @@ class IndexSection:
             section.engine in ("exact", "plaid")
             and all(isinstance(name, str) for name in section.segments)
             and isinstance(section.dim, int | None)
-            and section.nbits in (1, 2, 4, 8)
+            and section.nbits in NBITS
             and isinstance(section.num_rows, int)
             and isinstance(section.codec, str | None)
             and isinstance(section.tombstones, str | None)

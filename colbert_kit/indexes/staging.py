@@ -61,8 +61,10 @@ def stage_documents_embeddings(
     checked = _checked(batches, section.dim)
     first = next(checked, None)
     if first is None:
-        first = PackedEmbeddings(np.empty((0, section.dim or 0), dtype=np.float32), np.zeros(0, dtype=np.int64))
-    section = section.stage(commit, dim=section.dim or first.dim or None)
+        if names := list(ids):
+            raise InvalidInput(f"every document needs its embeddings: got {len(names)} ids and no embeddings.")
+        return
+    section = section.stage(commit, dim=section.dim or first.dim)
     checked = itertools.chain([first], checked)
     if section.codec is None:
         _stage_floats(commit, section, ids, checked)

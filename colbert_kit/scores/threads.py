@@ -33,7 +33,7 @@ _pool = _Pool()
 
 def _begin_anew() -> None:
     """In a forked child, where the parent's threads do not exist and its lock may be held."""
-    global _pool  # noqa: PLW0603 - one pool a process is the point
+    global _pool
     _pool = _Pool()
 
 
@@ -65,7 +65,11 @@ def run(function: Callable[[Item], Result], items: Sequence[Item], threads: int)
         return [function(item) for item in items]
     executor = _pool.executor()
     lanes = [items[lane::threads] for lane in range(min(threads, len(items)))]
-    others = [executor.submit(lambda lane=lane: [function(item) for item in lane]) for lane in lanes[1:]]
-    parts = [[function(item) for item in lanes[0]], *(other.result() for other in others)]
+
+    def work(lane: Sequence[Item]) -> list[Result]:
+        return [function(item) for item in lane]
+
+    others = [executor.submit(work, lane) for lane in lanes[1:]]
+    parts = [work(lanes[0]), *(other.result() for other in others)]
     results: list[Result] = [parts[number % len(lanes)][number // len(lanes)] for number in range(len(items))]
     return results

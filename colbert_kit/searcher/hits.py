@@ -14,7 +14,7 @@ from colbert_kit.documents import Documents
 from colbert_kit.documents.filters import Filters
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Snapshot
-from colbert_kit.indexes import SegmentReader
+from colbert_kit.indexes import IndexReader
 
 __all__ = ["Generation", "Hit", "check_k", "check_queries", "hit_of", "hits_of"]
 
@@ -50,7 +50,7 @@ class Generation:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.number = snapshot.generation
-        self.index = SegmentReader(snapshot)
+        self.index = IndexReader(snapshot)
         self.documents = Documents(snapshot)
         if len(self.index.rows.ids) != len(self.documents):
             raise InvalidFolder(

@@ -10,6 +10,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
 from colbert_kit.documents import Filters
+from colbert_kit.indexes import SearchConfig
 from colbert_kit.scores import TokenMatch
 from colbert_kit.searcher.hits import Generation, Hit
 from colbert_kit.searcher.reranking import rerank_texts
@@ -39,6 +40,11 @@ class Reader:
         """Columns that filters may use."""
         return self._generation.documents.metadata_columns
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether token embeddings are stored as codes; small indexes keep them as they are and score all."""
+        return self._generation.index.codec is not None
+
     def search(
         self,
         query: str,
@@ -47,6 +53,7 @@ class Reader:
         filters: Filters | None = None,
         subset: Iterable[str] | None = None,
         group_by: str | None = None,
+        config: SearchConfig | None = None,
         timings: dict[str, float] | None = None,
     ) -> list[Hit]:
         """Find the documents that answer a query best.
@@ -58,6 +65,7 @@ class Reader:
             subset: Ids that may be found; an empty one finds nothing.
             group_by: A metadata column of which each value is found once, by its best document:
                 ``"document_id"`` for passages.
+            config: How much work to do; chosen by ``k`` where None.
             timings: Filled with the seconds of each stage: ``"filter"``, ``"encode"``, ``"score"``, ``"fetch"``.
 
         Returns:
@@ -66,7 +74,7 @@ class Reader:
         Raises:
             InvalidInput: The query is empty, ``k`` is below 1, or the filters do not fit.
         """
-        options = Options(filters, subset, group_by, timings)
+        options = Options(filters, subset, group_by, config, timings)
         return search_generation(self._generation, self._encoder, [query], k, options)[0]
 
     def search_many(
@@ -77,6 +85,7 @@ class Reader:
         filters: Filters | None = None,
         subset: Iterable[str] | None = None,
         group_by: str | None = None,
+        config: SearchConfig | None = None,
     ) -> list[list[Hit]]:
         """Search for several queries: the documents are read once for every 32 of them.
 
@@ -86,6 +95,7 @@ class Reader:
             filters: As ``search``.
             subset: As ``search``.
             group_by: As ``search``.
+            config: As ``search``.
 
         Returns:
             One list a query, in input order.
@@ -93,7 +103,7 @@ class Reader:
         Raises:
             InvalidInput: As ``search``.
         """
-        options = Options(filters, subset, group_by)
+        options = Options(filters, subset, group_by, config)
         return search_generation(self._generation, self._encoder, queries, k, options)
 
     def explain(self, query: str, hit: Hit | str) -> list[TokenMatch]:
@@ -135,8 +145,7 @@ class Reader:
 
     def warm(self) -> None:
         """Read the whole index once, so that the first search is as fast as the next."""
-        for segment in self._generation.index.segments:
-            segment.embeddings[::256].sum()
+        self._generation.index.warm()
         models.encode_window(self._encoder, ["warm"], "query")
 
     def documents(self) -> Iterator[dict[str, Any]]:

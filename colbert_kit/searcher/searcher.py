@@ -12,13 +12,13 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import Commit, Snapshot, exists
-from colbert_kit.indexes import stage_removal
+from colbert_kit.folders import GRACE_SECONDS, Commit, Snapshot, exists, vacuum
+from colbert_kit.indexes import EXACT_BELOW, IndexSection, stage_removal, too_many_removed
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
 from colbert_kit.searcher.hits import Generation
 from colbert_kit.searcher.reader import Reader
-from colbert_kit.searcher.staging import matching_model, stage_corpus, stage_index
+from colbert_kit.searcher.staging import compact, matching_model, stage_corpus, stage_index
 
 __all__ = ["Searcher"]
 
@@ -61,6 +61,8 @@ class Searcher(Reader):
         documents: Iterable[Mapping[str, Any]],
         *,
         override: bool = False,
+        nbits: int = 4,
+        exact_below: int = EXACT_BELOW,
         dtype: DType = "auto",
         on_progress: OnProgress | None = None,
         total: int | None = None,
@@ -73,6 +75,8 @@ class Searcher(Reader):
             documents: ``{"id": "7", "text": "...", "year": 2020}``: unique string ids, texts, and metadata to filter
                 by. An iterator is read as it goes.
             override: Replace an index that is there, at once when the new one is complete.
+            nbits: Bits of a residual a dimension, where the index is compressed: 1, 2, 4 or 8.
+            exact_below: Token embeddings from which it is compressed; 0 compresses at once.
             dtype: What to encode in, now and for queries.
             on_progress: Called after each 512 documents.
             total: How many documents there are, for the progress.
@@ -85,6 +89,7 @@ class Searcher(Reader):
             FolderBusy: Another process is writing to the folder.
         """
         folder = Path(folder)
+        section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
         if exists(folder) and not override:
             raise InvalidInput(
                 f"{folder} holds an index already. Open it, or replace it with override=True (--override)."
@@ -93,7 +98,7 @@ class Searcher(Reader):
             # Another process may have built one since the look above; now the lock is ours.
             if commit.base is not None and not override:
                 raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
-            stage_index(commit, model, documents, dtype, on_progress, total)
+            stage_index(commit, model, documents, section, dtype, on_progress, total)
         return cls(folder, model, Snapshot.open(folder), dtype=dtype)
 
     @classmethod
@@ -184,8 +189,34 @@ class Searcher(Reader):
             taken = set(self._generation.index.rows.by_id)
             stage_corpus(commit, self._encoder, documents, taken, on_progress, total)
 
+    def update(
+        self,
+        documents: Iterable[Mapping[str, Any]],
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Replace documents by new ones of the same ids, adding those that are new, in one atomic commit.
+
+        Args:
+            documents: As ``build``; they are held in memory.
+            on_progress: As ``build``.
+
+        Raises:
+            InvalidInput: As ``add``, but an id may be there already.
+            FolderBusy: Another process is writing to the folder.
+        """
+        documents = list(documents)
+        with self._changing() as commit:
+            rows = self._generation.index.rows
+            given = {document.get("id") for document in documents if isinstance(document, Mapping)}
+            replaced = [one for one in rows.by_id if one in given]
+            if replaced:
+                stage_removal(commit, rows.find(replaced))
+            taken = set(rows.by_id) - given
+            stage_corpus(commit, self._encoder, documents, taken, on_progress, len(documents))
+
     def remove(self, ids: Sequence[str]) -> None:
-        """Remove documents in one atomic commit.
+        """Remove documents in one atomic commit; it rewrites the index when more than a fifth of it are removed.
 
         Raises:
             InvalidInput: An id is not in the index; nothing is removed.
@@ -193,6 +224,27 @@ class Searcher(Reader):
         """
         with self._changing() as commit:
             stage_removal(commit, self._generation.index.rows.find(ids))
+            if too_many_removed(commit):
+                compact(commit)
+
+    def compact(self, *, on_progress: OnProgress | None = None) -> None:
+        """Rewrite the folder without removed documents, compressed where it is not yet, in one atomic commit.
+
+        Raises:
+            FolderBusy: Another process is writing to the folder.
+        """
+        with self._changing() as commit:
+            compact(commit, compress=True, on_progress=on_progress)
+
+    def vacuum(self, *, grace_seconds: float = GRACE_SECONDS) -> int:
+        """Delete files that no generation of the last ``grace_seconds`` needs; returns the bytes freed.
+
+        Raises:
+            InvalidInput: The folder is a download in the Hub's cache.
+            FolderBusy: Another process is writing to the folder.
+        """
+        self._check_writable()
+        return vacuum(self.folder, grace_seconds=grace_seconds)
 
     def rebuild(self, model: MultiVectorEncoder, *, on_progress: OnProgress | None = None) -> Searcher:
         """Encode the stored documents anew with another model, into a new generation of this folder.
@@ -209,7 +261,9 @@ class Searcher(Reader):
         """
         # Under the lock and from the newest generation, so that nothing others add meanwhile is lost.
         with self._writing, self._committing(replace=True) as commit:
-            stage_index(commit, model, self.documents(), self._dtype, on_progress, len(self))
+            old = self._generation.index.section
+            section = IndexSection(engine=old.engine, nbits=old.nbits, exact_below=old.exact_below)
+            stage_index(commit, model, self.documents(), section, self._dtype, on_progress, len(self))
         return Searcher(self.folder, model, Snapshot.open(self.folder), dtype=self._dtype)
 
     def refresh(self) -> None:
@@ -233,11 +287,14 @@ class Searcher(Reader):
 
     @contextlib.contextmanager
     def _committing(self, *, replace: bool = False) -> Iterator[Commit]:
+        self._check_writable()
+        with Commit(self.folder, replace=replace) as commit:
+            self.refresh()
+            yield commit
+
+    def _check_writable(self) -> None:
         if self._links_into is not None:
             raise InvalidInput(
                 f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "
                 "your own, open that, and change it there."
             )
-        with Commit(self.folder, replace=replace) as commit:
-            self.refresh()
-            yield commit

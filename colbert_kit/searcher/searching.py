@@ -7,17 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
 from colbert_kit.documents import Filters
-from colbert_kit.scores import TokenMatch, explain
+from colbert_kit.indexes import SearchConfig
+from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain
 from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hits_of
 
 __all__ = ["Options", "explain_generation", "search_generation"]
 
 QUERIES_AT_ONCE = 32
 """Queries of one pass over the documents; it bounds the memory for their similarities to a block of tokens."""
+
+GROUP_FACTOR = 8
+"""Documents ranked for each group wanted; where that gives too few groups, so many times as many, and so on."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Options:
     filters: Filters | None = None
     subset: Iterable[str] | None = None
     group_by: str | None = None
+    config: SearchConfig | None = None
     timings: dict[str, float] | None = None
 
 
@@ -45,17 +52,33 @@ def search_generation(
         generation.check_column(options.group_by)
     with _timed(timings, "filter"):
         mask = generation.mask(options.filters, options.subset)
-    # Which documents a group's best hide is known only when all are ranked.
-    depth = k if options.group_by is None else max(1, len(generation.index))
     hits: list[list[Hit]] = []
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         with _timed(timings, "encode"):
             packed = models.encode_window(encoder, queries[start : start + QUERIES_AT_ONCE], "query")
-        with _timed(timings, "score"):
-            rankings = generation.index.search(packed, depth, mask)
-        with _timed(timings, "fetch"):
-            hits.extend(hits_of(generation, ranking, k, options.group_by) for ranking in rankings)
+        hits.extend(_search(generation, packed, k, mask, options, timings))
     return hits
+
+
+def _search(
+    generation: Generation,
+    packed: PackedEmbeddings,
+    k: int,
+    mask: NDArray[np.bool_] | None,
+    options: Options,
+    timings: dict[str, float],
+) -> list[list[Hit]]:
+    # Which documents a group's best hide is known only when more are ranked.
+    depth = k if options.group_by is None else GROUP_FACTOR * k
+    while True:
+        with _timed(timings, "score"):
+            rankings = generation.index.search(packed, depth, mask, options.config)
+        with _timed(timings, "fetch"):
+            hits = [hits_of(generation, ranking, k, options.group_by) for ranking in rankings]
+        exhausted = depth >= len(generation.index)
+        if options.group_by is None or exhausted or all(len(found) == k for found in hits):
+            return hits
+        depth *= GROUP_FACTOR
 
 
 def explain_generation(

@@ -11,17 +11,29 @@ from typing import Any
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
-from colbert_kit.documents import check_document, stage_documents
+from colbert_kit.documents import (
+    check_document,
+    stage_documents,
+    stage_documents_compaction,
+    stage_documents_merge,
+)
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders import Commit
-from colbert_kit.indexes import EMPTY_SECTION, check_ids, stage_segment
+from colbert_kit.indexes import (
+    IndexSection,
+    check_ids,
+    compress_if_due,
+    stage_compaction,
+    stage_documents_embeddings,
+    too_many_removed,
+)
 from colbert_kit.models.inference import DType, dtype_of
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 
-__all__ = ["DOCUMENTS_PER_SEGMENT", "matching_model", "model_section", "stage_corpus", "stage_index"]
+__all__ = ["DOCUMENTS_PER_FILE", "compact", "matching_model", "model_section", "stage_corpus", "stage_index"]
 
-DOCUMENTS_PER_SEGMENT = 16_384
+DOCUMENTS_PER_FILE = 16_384
 """Documents whose texts are in memory at a time while a corpus is read: about 25 MB of abstracts."""
 
 
@@ -29,6 +41,7 @@ def stage_index(
     commit: Commit,
     model: MultiVectorEncoder,
     documents: Iterable[Mapping[str, Any]],
+    section: IndexSection,
     dtype: DType,
     on_progress: OnProgress | None,
     total: int | None,
@@ -39,6 +52,7 @@ def stage_index(
         commit: The commit.
         model: The model that the index is for.
         documents: The documents.
+        section: What kind of index it is.
         dtype: What to encode in.
         on_progress: As ``stage_corpus``.
         total: As ``stage_corpus``.
@@ -47,7 +61,7 @@ def stage_index(
         InvalidInput: As ``stage_corpus``.
     """
     commit.sections["model"] = model_section(model, dtype)
-    commit.sections["index"] = dict(EMPTY_SECTION)
+    section.stage(commit)
     commit.sections["documents"] = {"files": []}
     stage_corpus(commit, models.inference_model(model, dtype), documents, set(), on_progress, total)
 
@@ -73,17 +87,46 @@ def stage_corpus(
     Raises:
         InvalidInput: A document is not well formed, or an id comes twice.
     """
+    ids: list[str] = []
+    stage_documents_embeddings(
+        commit, ids, _encoded(commit, encoder, documents, taken, ids, on_progress, total), on_progress=on_progress
+    )
+    stage_documents_merge(commit)
+    if too_many_removed(commit):
+        compact(commit)
+
+
+def compact(commit: Commit, *, compress: bool = False, on_progress: OnProgress | None = None) -> None:
+    """Rewrite index and documents without removed rows, each as one; compress what is not yet if asked to."""
+    stage_documents_compaction(commit, stage_compaction(commit))
+    if compress:
+        compress_if_due(commit, at_least=0, on_progress=on_progress)
+
+
+def _encoded(
+    commit: Commit,
+    encoder: MultiVectorEncoder,
+    documents: Iterable[Mapping[str, Any]],
+    taken: set[str],
+    ids: list[str],
+    on_progress: OnProgress | None,
+    total: int | None,
+) -> Iterator[PackedEmbeddings]:
+    """Token embeddings of the documents, whose ids and files are written as they come."""
     done = 0
     documents = iter(documents)
-    while segment := list(itertools.islice(documents, DOCUMENTS_PER_SEGMENT)):
-        for position, document in enumerate(segment, start=done):
+    while piece := list(itertools.islice(documents, DOCUMENTS_PER_FILE)):
+        for position, document in enumerate(piece, start=done):
             check_document(document, position)
-        ids = check_ids([document["id"] for document in segment], taken)
-        taken.update(ids)
-        batches = models.encode_documents(encoder, (document["text"] for document in segment), dtype="float32")
-        number = stage_segment(commit, ids, _counted(batches, done, total, on_progress))
-        stage_documents(commit, number, segment)
-        done += len(segment)
+        new = check_ids([document["id"] for document in piece], taken)
+        taken.update(new)
+        ids.extend(new)
+        for batch in models.encode_documents(encoder, (document["text"] for document in piece), dtype="float32"):
+            yield batch
+            done += len(batch)
+            if on_progress is not None:
+                on_progress(Progress("encoding", done, total))
+        stage_documents(commit, piece)
     if on_progress is not None and total is None:
         on_progress(Progress("encoding", done, done))
 
@@ -130,13 +173,3 @@ def matching_model(
             "Open it with that model, or rebuild it with this one."
         )
     return model
-
-
-def _counted(
-    batches: Iterator[PackedEmbeddings], done: int, total: int | None, on_progress: OnProgress | None
-) -> Iterator[PackedEmbeddings]:
-    for batch in batches:
-        done += len(batch)
-        yield batch
-        if on_progress is not None:
-            on_progress(Progress("encoding", done, total))

@@ -10,7 +10,7 @@ from colbert_kit.folders import Commit, Snapshot
 
 def add(folder, *documents):
     with Commit(folder) as commit:
-        stage_documents(commit, commit.new_number("documents"), list(documents))
+        stage_documents(commit, list(documents))
     return Documents(Snapshot.open(folder, verify=True))
 
 

@@ -256,7 +256,7 @@ def test_busy_folder_is_refused_and_read_meanwhile(tmp_path, index):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"engine": "plaid"}, "index of the kind 'plaid'; this one reads 'exact'"),
+        ({"engine": "plaid"}, "index of the kind 'plaid', not 'exact'"),
         ({"dim": "2"}, "index section is damaged"),
         ({"segments": [5]}, "index section is damaged"),
         ({"segments": ["segments/0009"]}, r"does not name 'segments/0009/embeddings\.npy'"),

@@ -10,7 +10,6 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import machine, models
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.models import inference
 from tests.checkpoints import DOCUMENTS, QUERIES
 
 CPU = torch.device("cpu")

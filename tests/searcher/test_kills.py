@@ -16,7 +16,7 @@ import pytest
 from colbert_kit import Searcher
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders import Snapshot
-from colbert_kit.indexes import SegmentReader
+from colbert_kit.indexes import IndexReader
 from tests.searcher.nursery import ADDED, FIRST, REMOVED, REPLACEMENT
 
 OLD = {one["id"] for one in FIRST}
@@ -153,7 +153,7 @@ def test_acknowledged_documents_survive_kills_at_random_moments(nursery, templat
 
         begun = {one["begun"] for one in answers if "begun" in one}
         acknowledged = {one["acknowledged"] for one in answers if "acknowledged" in one}
-        found = set(SegmentReader(Snapshot.open(folder, verify=True)).rows.by_id)
+        found = set(IndexReader(Snapshot.open(folder, verify=True)).rows.by_id)
         assert OLD | acknowledged <= found <= OLD | begun
         assert len(found - OLD - acknowledged) <= 1
         num_acknowledged += len(acknowledged)

@@ -323,11 +323,11 @@ def test_progress_reaches_the_total(build, tiny_documents):
 
 def test_corpus_of_several_segments_is_one_index(build, tiny_documents, monkeypatch):
     expected = build(tiny_documents).search(QUERIES[0], 30)
-    monkeypatch.setattr("colbert_kit.searcher.staging.DOCUMENTS_PER_SEGMENT", 7)
+    monkeypatch.setattr("colbert_kit.searcher.staging.DOCUMENTS_PER_FILE", 7)
 
     searcher = build(tiny_documents, "other")
 
-    assert len(searcher._generation.index.segments) == 5
+    assert len(searcher._generation.documents._files) == 5
     assert ids(searcher.search(QUERIES[0], 30)) == ids(expected)
 
 
@@ -367,7 +367,7 @@ def failing(documents, error):
 
 @pytest.mark.parametrize("error", [OSError("source is gone"), KeyboardInterrupt("source is gone")])
 def test_override_that_fails_midway_keeps_the_old_index(searcher, build, tiny_documents, monkeypatch, error):
-    monkeypatch.setattr("colbert_kit.searcher.staging.DOCUMENTS_PER_SEGMENT", 4)
+    monkeypatch.setattr("colbert_kit.searcher.staging.DOCUMENTS_PER_FILE", 4)
     before = contents(searcher.folder)
 
     with pytest.raises(type(error), match="source is gone"):

@@ -102,5 +102,3 @@ def kernel() -> Kernel:
         InvalidConfig: ``COLBERT_KIT_KERNEL`` names one that this machine cannot run.
     """
     return open_kernel(os.environ.get("COLBERT_KIT_KERNEL") or None)
-
-

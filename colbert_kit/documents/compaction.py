@@ -1,0 +1,73 @@
+"""Rewrite the documents' files: fewer of them, or without rows that are removed."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from colbert_kit.documents.schema import merge_schemas
+from colbert_kit.folders import Commit
+
+__all__ = ["stage_documents_compaction", "stage_documents_merge"]
+
+MAX_FILES = 8
+
+GROUPS_AT_ONCE = 16
+"""Row groups rewritten at a time: 4,096 texts."""
+
+ROWS_PER_GROUP = 256
+"""Rows decoded to show one text: at 1.5 kB a text one group is 0.4 MB."""
+
+
+def stage_documents_merge(commit: Commit) -> None:
+    """Make the newest files one where there are more than eight; rows keep their numbers.
+
+    The run that is merged reaches back as long as the file before it has no more rows than twice the run.
+    """
+    files: list[str] = commit.sections["documents"]["files"]
+    if len(files) <= MAX_FILES:
+        return
+    sizes = [pq.read_metadata(commit.folder / name).num_rows for name in files]
+    first = len(sizes) - 2
+    while first > 0 and sizes[first - 1] <= 2 * sum(sizes[first:]):
+        first -= 1
+    _rewrite(commit, files[:first], files[first:], None)
+
+
+def stage_documents_compaction(commit: Commit, keep: NDArray[np.bool_]) -> None:
+    """Rewrite all documents as one file with the rows of ``keep``, ``(num_rows,)``."""
+    files: list[str] = commit.sections["documents"]["files"]
+    if len(files) > 1 or not keep.all():
+        _rewrite(commit, [], files, keep)
+
+
+def _rewrite(commit: Commit, before: list[str], merged: list[str], keep: NDArray[np.bool_] | None) -> None:
+    name = f"documents/{commit.new_number('documents'):04d}.parquet"
+    opened = [pq.ParquetFile(commit.folder / one) for one in merged]
+    schema = functools.reduce(merge_schemas, (one.schema_arrow for one in opened), pa.schema([]))
+    with commit.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        row = 0
+        for one in opened:
+            for start in range(0, one.num_row_groups, GROUPS_AT_ONCE):
+                groups = range(start, min(start + GROUPS_AT_ONCE, one.num_row_groups))
+                table = conform(one.read_row_groups(list(groups)), schema)
+                kept = table if keep is None else table.filter(pa.array(keep[row : row + len(table)]))
+                row += len(table)
+                writer.write_table(kept, row_group_size=ROWS_PER_GROUP)
+    for one in merged:
+        commit.drop(one)
+    commit.sections["documents"] = {"files": [*before, name]}
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with a schema's columns and types; columns that it lacks are null."""
+    present = set(table.column_names)
+    columns = [
+        table[field.name].cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
