@@ -113,15 +113,16 @@ class CodedSearch:
             factor = min(MAX_PROBE_FACTOR, num_rows / num_allowed)
             widths = replace(widths, nprobe=math.ceil(widths.nprobe * factor))
         run = functools.partial(self._run, num_threads)
-        table, cells, similarities = self._probe(query, widths.nprobe, num_threads)
+        levels, exact = self._tables_for(len(query))
+        cells, similarities = self._probe(query, widths.nprobe, num_threads)
         rows, sums = self._accumulate(cells, similarities, allowed)
         if len(rows) < k:
             return self._exhaustive(query, allowed, num_threads)
         rows = _best(rows, sums, widths.num_approximated)
         if len(rows) > widths.num_rescored:
-            levels = run(lambda segment, some: kernel().approximate(self._codec, segment, table, some), rows)
-            rows = _best(rows, levels, widths.num_rescored)
-        return rows, run(lambda segment, some: kernel().rescore(self._codec, segment, query, some), rows)
+            sums = run(lambda segment, some: kernel().approximate(self._codec, segment, levels, some), rows)
+            rows = _best(rows, sums, widths.num_rescored)
+        return rows, run(lambda segment, some: kernel().rescore(self._codec, segment, query, some, exact), rows)
 
     def _exhaustive(
         self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, num_threads: int
@@ -136,24 +137,25 @@ class CodedSearch:
 
     def _probe(
         self, query: NDArray[np.float32], nprobe: int, num_threads: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.float32]]:
-        """The table of levels, and each token's best cells with their similarities, best first."""
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Fill this thread's tables; each token's best cells with their similarities, best first."""
         number = len(self._codec.centroids)
         nprobe = min(nprobe, number)
-        table = self._table(-(-len(query) // 16) * 16)
+        levels, exact = self._tables_for(len(query))
         parts = max(1, min(num_threads, number // CENTROIDS_WORTH_A_THREAD))
         bounds = [number * part // parts // 8 * 8 for part in range(parts)] + [number]
         found = threads.run(
-            lambda part: kernel().similarities(self._codec, query, nprobe, bounds[part], bounds[part + 1], table),
+            lambda part: kernel().similarities(
+                self._codec, query, nprobe, bounds[part], bounds[part + 1], levels, exact
+            ),
             range(parts),
             num_threads,
         )
         if parts == 1:
-            return table, *found[0]
+            return found[0]
         cells, similarities = (np.concatenate(side, axis=1) for side in zip(*found, strict=True))
         order = np.argsort(-similarities, axis=1, kind="stable")[:, :nprobe]
         return (
-            table,
             np.ascontiguousarray(np.take_along_axis(cells, order, axis=1)),
             np.ascontiguousarray(np.take_along_axis(similarities, order, axis=1)),
         )
@@ -187,12 +189,16 @@ class CodedSearch:
         joined: NDArray[Any] = np.concatenate(results) if results else np.zeros(0, dtype=np.float32)
         return joined
 
-    def _table(self, width: int) -> NDArray[np.uint8]:
-        """This thread's table for queries of a width; new memory would cost a page fault every 4 kB."""
-        tables: dict[int, NDArray[np.uint8]] = self._tables.__dict__.setdefault("by_width", {})
-        if width not in tables:
-            tables[width] = np.zeros((len(self._codec.centroids), width), dtype=np.uint8)
-        return tables[width]
+    def _tables_for(self, num_tokens: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """This thread's tables for queries of a length; new memory would cost a page fault every 4 kB."""
+        lanes = kernel().lanes
+        widths = (-(-num_tokens // 16) * 16, -(-num_tokens // lanes) * lanes)
+        tables = self._tables.__dict__.setdefault("by_width", {})
+        if widths not in tables:
+            number = len(self._codec.centroids)
+            tables[widths] = np.zeros((number, widths[0]), np.uint8), np.zeros((number, widths[1]), np.float32)
+        found: tuple[NDArray[np.uint8], NDArray[np.float32]] = tables[widths]
+        return found
 
 
 def _best(rows: NDArray[np.uint32], scores: NDArray[np.uint32], number: int) -> NDArray[np.uint32]:

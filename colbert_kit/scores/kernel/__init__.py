@@ -29,14 +29,17 @@ class Kernel(Protocol):
     """
 
     name: str
+    lanes: int
 
     def similarities(
-        self, codec: CodecView, query: NDArray[np.float32], nprobe: int, first: int, last: int, table: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        self, codec: CodecView, query: NDArray[np.float32], nprobe: int, first: int, last: int,
+        table: NDArray[np.uint8], exact: NDArray[np.float32] | None = None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:  # fmt: skip
         """Compare the centroids ``first`` to ``last`` with each query token.
 
         Fills ``table[first:last]``, ``(num_centroids, 16 or more)``, with ``255 * similarity`` rounded, negative ones
-        as 0. Returns the ``nprobe`` best cells of each token and their similarities, best first, both
+        as 0, and ``exact[first:last]``, ``(num_centroids, query_tokens rounded up to lanes)``, with the similarities
+        themselves. Returns the ``nprobe`` best cells of each token and their similarities, best first, both
         ``(query_tokens, nprobe)``; -1 and minus infinity where there are fewer.
         """
 
@@ -56,9 +59,13 @@ class Kernel(Protocol):
         """MaxSim of rows with each token at its centroid, in levels of ``table``, ``(rows,)`` (PLAID, section 4)."""
 
     def rescore(
-        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32]
-    ) -> NDArray[np.float32]:
-        """MaxSim of rows from their residual codes, ``(rows,)``; minus infinity for a row without tokens."""
+        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32],
+        exact: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
+        """MaxSim of rows from their residual codes, ``(rows,)``; minus infinity for a row without tokens.
+
+        With ``exact`` as ``similarities`` has filled it for this query, only residuals need be multiplied.
+        """
 
     def compress(
         self, codec: CodecView, tokens: NDArray[np.float32], codes: NDArray[np.uint32]

@@ -4,19 +4,48 @@ typedef float NAME(vf) __attribute__((vector_size(4 * W), aligned(4), may_alias)
 #define vf NAME(vf)
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-/* acc[r][v] = row r (row, stride apart, of `dim` floats) times column block v of query (dim, lanes). */
+/* acc[r][v] = row r (`stride` floats apart, `dim` of them) times column block v of query (dim, lanes). Never inlined:
+   the caller's variables would take the registers that hold the sums. */
+#define DOTS(R, NV)                                                                                                    \
+    static __attribute__((noinline)) TARGET void NAME(dots_##R##_##NV)(const float *rows, int64_t stride, int32_t dim, \
+                                                                       const float *query, int64_t lanes, vf *acc) {   \
+        vf sums[R * NV], q[NV];                                                                                        \
+        for (int i = 0; i < R * NV; i++) sums[i] = (vf){0};                                                            \
+        for (const float *end = rows + dim; rows < end; rows++, query += lanes) {                                      \
+            for (int v = 0; v < NV; v++) q[v] = *(const vf *)(query + v * W);                                          \
+            for (int r = 0; r < R; r++)                                                                                \
+                for (int v = 0; v < NV; v++) sums[r * NV + v] += rows[r * stride] * q[v];                              \
+        }                                                                                                              \
+        for (int i = 0; i < R * NV; i++) acc[i] = sums[i];                                                             \
+    }
+DOTS(8, 1)
+DOTS(4, 1)
+DOTS(1, 1)
+DOTS(4, 2)
+DOTS(1, 2)
+DOTS(4, 3)
+DOTS(1, 3)
+DOTS(2, 4)
+DOTS(1, 4)
+#undef DOTS
+
 INLINE void NAME(dots)(const float *rows, int64_t stride, int32_t dim, const float *query, int32_t lanes, int R, int NV,
                        vf *acc) {
-    for (int i = 0; i < R * NV; i++) acc[i] = (vf){0};
-    for (int32_t d = 0; d < dim; d++)
-        for (int r = 0; r < R; r++)
-            for (int v = 0; v < NV; v++) acc[r * NV + v] += rows[r * stride + d] * *(const vf *)(query + (int64_t)d * lanes + v * W);
+    if (R == 8) NAME(dots_8_1)(rows, stride, dim, query, lanes, acc);
+    else if (R == 4 && NV == 1) NAME(dots_4_1)(rows, stride, dim, query, lanes, acc);
+    else if (R == 4 && NV == 2) NAME(dots_4_2)(rows, stride, dim, query, lanes, acc);
+    else if (R == 4 && NV == 3) NAME(dots_4_3)(rows, stride, dim, query, lanes, acc);
+    else if (R == 2) NAME(dots_2_4)(rows, stride, dim, query, lanes, acc);
+    else if (NV == 1) NAME(dots_1_1)(rows, stride, dim, query, lanes, acc);
+    else if (NV == 2) NAME(dots_1_2)(rows, stride, dim, query, lanes, acc);
+    else if (NV == 3) NAME(dots_1_3)(rows, stride, dim, query, lanes, acc);
+    else NAME(dots_1_4)(rows, stride, dim, query, lanes, acc);
 }
 
 /* Similarities of centroids first..last to query tokens column.. of one block of NV vectors. */
 INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, const float *query, int32_t lanes,
-                                 int32_t column, int32_t num_tokens, uint8_t *table, int32_t row_bytes, int32_t nprobe,
-                                 float *best, int32_t *cells, int R, int NV) {
+                                 int32_t column, int32_t num_tokens, float *exact, uint8_t *table,
+                                 int32_t row_bytes, int32_t nprobe, float *best, int32_t *cells, int R, int NV) {
     float thresholds[4 * W > 64 ? 64 : 4 * W];
     int32_t width = num_tokens - column < NV * W ? num_tokens - column : NV * W;
     for (int i = 0; i < NV * W; i++) thresholds[i] = i < width ? best[(int64_t)(column + i) * nprobe + nprobe - 1] : INFINITY;
@@ -31,6 +60,7 @@ INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, 
         memcpy(values, acc, sizeof(vf) * (size_t)(valid * NV));
         for (int64_t r = 0; r < valid; r++) {
             const float *row = values + r * NV * W;
+            if (exact) memcpy(exact + (k + r) * lanes + column, row, sizeof(float) * (size_t)(NV * W));
             uint8_t *out = table + (k + r) * row_bytes + column;
             int beats = 0;
             for (int i = 0; i < NV * W; i++) beats |= row[i] > thresholds[i];
@@ -55,11 +85,11 @@ INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, 
 }
 
 TARGET int NAME(ck_centroids)(const codec_t *c, int64_t first, int64_t last, const float *query, int32_t lanes,
-                              int32_t num_tokens, uint8_t *table, int32_t row_bytes, int32_t nprobe, float *best,
-                              int32_t *cells) {
+                              int32_t num_tokens, float *exact, uint8_t *table, int32_t row_bytes, int32_t nprobe,
+                              float *best, int32_t *cells) {
     for (int64_t i = 0; i < (int64_t)num_tokens * nprobe; i++) { best[i] = -INFINITY; cells[i] = -1; }
     int32_t column = 0;
-#define BLOCK(R, NV) NAME(centroid_block)(c, first, last, query, lanes, column, num_tokens, table, row_bytes, nprobe, best, cells, R, NV)
+#define BLOCK(R, NV) NAME(centroid_block)(c, first, last, query, lanes, column, num_tokens, exact, table, row_bytes, nprobe, best, cells, R, NV)
     for (; lanes - column >= 32; column += 32) { if (W == 8) BLOCK(2, 4 * 8 / W); else BLOCK(4, 32 / W); }
     if (W == 8 && lanes - column == 24) { BLOCK(4, 3); }
     else if (lanes - column == 16) BLOCK(4, 16 / W);
@@ -92,8 +122,8 @@ TARGET int NAME(ck_approximate)(const codec_t *c, const segment_t *s, const uint
     return OK;
 }
 
-/* One token embedding, not yet of unit length: its centroid and what the bytes of its residual stand for. */
-INLINE void NAME(decode)(const codec_t *c, const float *centroid, const uint8_t *residual, float *x) {
+/* What the bytes of a residual stand for, (dim,). */
+INLINE void NAME(unpack)(const codec_t *c, const uint8_t *residual, float *x) {
     int32_t per = 8 / c->nbits, bytes = c->dim / per;
     if (per == 2)
         for (int32_t j = 0; j < bytes; j++) memcpy(x + 2 * j, c->weights + 2 * residual[j], 8);
@@ -103,12 +133,18 @@ INLINE void NAME(decode)(const codec_t *c, const float *centroid, const uint8_t 
         for (int32_t j = 0; j < bytes; j++) memcpy(x + 8 * j, c->weights + 8 * residual[j], 32);
     else
         for (int32_t j = 0; j < bytes; j++) x[j] = c->weights[residual[j]];
+}
+
+/* One token embedding, not yet of unit length. */
+INLINE void NAME(decode)(const codec_t *c, const float *centroid, const uint8_t *residual, float *x) {
+    NAME(unpack)(c, residual, x);
     for (int32_t d = 0; d < c->dim; d++) x[d] += centroid[d];
 }
 
 INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float *query, int32_t lanes, int32_t column,
-                               int32_t num_tokens, const uint32_t *rows, int64_t num, float *out, int R, int NV) {
-    float x[8 * MAX_DIM];
+                               int32_t num_tokens, const float *exact, const uint32_t *rows, int64_t num, float *out,
+                               int R, int NV) {
+    float x[8 * MAX_DIM], zeros[4 * W] = {0};
     int64_t bytes = (int64_t)c->dim * c->nbits / 8;
     int32_t width = num_tokens - column < NV * W ? num_tokens - column : NV * W;
     for (int64_t n = 0; n < num; n++) {
@@ -119,16 +155,24 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
         for (int64_t t = start; t < stop; t += R) {
             int valid = stop - t < R ? (int)(stop - t) : R;
             vf acc[16] = {{0}};
+            const float *similarities[8];
+            for (int r = 0; r < R; r++) similarities[r] = zeros;
             for (int r = 0; r < valid; r++) {
                 int64_t code = code_at(s, t + r);
                 if (code >= c->num_centroids) return DAMAGED;
-                NAME(decode)(c, c->centroids + code * c->dim, s->residuals + (t + r) * bytes, x + r * c->dim);
+                const uint8_t *residual = s->residuals + (t + r) * bytes;
+                if (exact) {
+                    similarities[r] = exact + code * lanes + column;
+                    __builtin_prefetch(similarities[r]);
+                    NAME(unpack)(c, residual, x + r * c->dim);
+                } else
+                    NAME(decode)(c, c->centroids + code * c->dim, residual, x + r * c->dim);
             }
             NAME(dots)(x, c->dim, c->dim, query + column, lanes, R, NV, acc);
             for (int r = 0; r < valid; r++) {
                 float inverse_norm = from_half(s->inverse_norms[t + r]);
                 float values[4 * W];
-                for (int v = 0; v < NV; v++) *(vf *)(values + v * W) = acc[r * NV + v] * inverse_norm;
+                for (int v = 0; v < NV; v++) *(vf *)(values + v * W) = (acc[r * NV + v] + *(const vf *)(similarities[r] + v * W)) * inverse_norm;
                 for (int i = 0; i < NV * W; i++) best[i] = values[i] > best[i] ? values[i] : best[i];
             }
         }
@@ -139,13 +183,14 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
     return OK;
 }
 
-/* MaxSim of rows from their residual codes, (num,); a row without tokens scores minus infinity. */
+/* MaxSim of rows from their residual codes, (num,). With `exact`, the similarities of centroids (num_centroids, lanes),
+   only the residuals meet the query; without (NULL) decoded tokens do. A row without tokens scores minus infinity. */
 TARGET int NAME(ck_rescore)(const codec_t *c, const segment_t *s, const float *query, int32_t lanes, int32_t num_tokens,
-                            const uint32_t *rows, int64_t num, float *out) {
+                            const float *exact, const uint32_t *rows, int64_t num, float *out) {
     if (c->dim > MAX_DIM) return TOO_WIDE;
     int status = OK;
     int32_t column = 0;
-#define BLOCK(R, NV) status = NAME(rescore_block)(c, s, query, lanes, column, num_tokens, rows, num, out, R, NV)
+#define BLOCK(R, NV) status = NAME(rescore_block)(c, s, query, lanes, column, num_tokens, exact, rows, num, out, R, NV)
     for (; lanes - column >= 32 && status == OK; column += 32) { if (W == 8) BLOCK(2, 32 / W); else BLOCK(4, 32 / W); }
     if (status != OK) return status;
     if (W == 8 && lanes - column == 24) BLOCK(4, 3);

@@ -56,10 +56,22 @@ class NativeKernel:
         codec, segment, array = POINTER(_Codec), POINTER(_Segment), c_void_p
         declare = self._declare
         self._centroids = declare(
-            "ck_centroids", codec, c_int64, c_int64, array, c_int32, c_int32, array, c_int32, c_int32, array, array
+            "ck_centroids",
+            codec,
+            c_int64,
+            c_int64,
+            array,
+            c_int32,
+            c_int32,
+            array,
+            array,
+            c_int32,
+            c_int32,
+            array,
+            array,
         )
         self._approximate = declare("ck_approximate", codec, segment, array, c_int32, array, c_int64, array)
-        self._rescore = declare("ck_rescore", codec, segment, array, c_int32, c_int32, array, c_int64, array)
+        self._rescore = declare("ck_rescore", codec, segment, array, c_int32, c_int32, array, array, c_int64, array)
         self._compress = declare("ck_compress", codec, array, c_int64, array, array, array, array, array)
         self._decode = declare("ck_decode", codec, segment, c_int64, c_int64, array)
         self._assign = declare(
@@ -71,7 +83,14 @@ class NativeKernel:
         self._postings = declare("ck_postings", segment, array, array, array, shared=True)
 
     def similarities(
-        self, codec: CodecView, query: NDArray[np.float32], nprobe: int, first: int, last: int, table: NDArray[np.uint8]
+        self,
+        codec: CodecView,
+        query: NDArray[np.float32],
+        nprobe: int,
+        first: int,
+        last: int,
+        table: NDArray[np.uint8],
+        exact: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """See ``Kernel.similarities``."""
         columns = pad_query(query, self.lanes)
@@ -80,8 +99,8 @@ class NativeKernel:
         best = np.empty((len(query), nprobe), dtype=np.float32)
         cells = np.empty((len(query), nprobe), dtype=np.int32)
         self._centroids(
-            self._codec(codec), first, last, _at(columns), columns.shape[1], len(query), _at(table), table.shape[1],
-            nprobe, _at(best), _at(cells),
+            self._codec(codec), first, last, _at(columns), columns.shape[1], len(query),
+            None if exact is None else _at(exact), _at(table), table.shape[1], nprobe, _at(best), _at(cells),
         )  # fmt: skip
         return cells, best
 
@@ -112,14 +131,15 @@ class NativeKernel:
         return out
 
     def rescore(
-        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32]
-    ) -> NDArray[np.float32]:
+        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32],
+        exact: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
         """See ``Kernel.rescore``."""
         columns = pad_query(query, self.lanes)
         out = np.empty(len(rows), dtype=np.float32)
         status = self._rescore(
-            self._codec(codec), self._segment(segment), _at(columns), columns.shape[1], len(query), _at(rows),
-            len(rows), _at(out),
+            self._codec(codec), self._segment(segment), _at(columns), columns.shape[1], len(query),
+            None if exact is None else _at(exact), _at(rows), len(rows), _at(out),
         )  # fmt: skip
         _check(status, segment)
         return out

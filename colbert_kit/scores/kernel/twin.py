@@ -17,12 +17,22 @@ class NumpyKernel:
     """The same functions as ``NativeKernel``, tens of times slower."""
 
     name = "numpy"
+    lanes = 8
 
     def similarities(
-        self, codec: CodecView, query: NDArray[np.float32], nprobe: int, first: int, last: int, table: NDArray[np.uint8]
+        self,
+        codec: CodecView,
+        query: NDArray[np.float32],
+        nprobe: int,
+        first: int,
+        last: int,
+        table: NDArray[np.uint8],
+        exact: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """See ``Kernel.similarities``."""
         values = codec.centroids[first:last] @ query.T
+        if exact is not None:
+            exact[first:last, : len(query)] = values
         table[first:last, len(query) :] = 0
         table[first:last, : len(query)] = np.clip(values * 255 + 0.5, 0, 255)
         order = np.argsort(-values, axis=0, kind="stable")[:nprobe].T
@@ -68,9 +78,10 @@ class NumpyKernel:
         return out
 
     def rescore(
-        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32]
-    ) -> NDArray[np.float32]:
-        """See ``Kernel.rescore``."""
+        self, codec: CodecView, segment: SegmentView, query: NDArray[np.float32], rows: NDArray[np.uint32],
+        exact: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
+        """See ``Kernel.rescore``; decoding all there is takes no longer here."""
         tokens, starts, empty = _tokens_of(segment, rows)
         out = np.full(len(rows), -np.inf, dtype=np.float32)
         if len(tokens):

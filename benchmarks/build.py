@@ -1,0 +1,81 @@
+"""Building an index: ours beside ``FastPlaid.create`` on the same token embeddings.
+
+    python -m benchmarks.corpora 30000 FOLDER
+    python -m benchmarks.build FOLDER [--passages N] [--without-peer]
+
+Each build runs in a process of its own. Ours includes writing, hashing and syncing the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.corpora import Encoded
+from benchmarks.machine import describe
+from colbert_kit.scores import PackedEmbeddings
+
+WORK = "build_benchmark"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--passages", type=int, default=None)
+    parser.add_argument("--without-peer", action="store_true", help="only ours")
+    parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        build(arguments.child, arguments.folder, arguments.passages)
+        return
+    print(describe())
+    for child in ("ours", "theirs")[: 1 if arguments.without_peer else 2]:
+        command = [sys.executable, "-m", "benchmarks.build", str(arguments.folder), "--child", child]
+        if arguments.passages:
+            command += ["--passages", str(arguments.passages)]
+        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(), flush=True)
+
+
+def build(child: str, folder: Path, number: int | None) -> None:
+    """Build one index and print seconds, peak memory and size."""
+    documents = Encoded.load(folder).documents
+    number = number or len(documents)
+    packed = PackedEmbeddings(documents.embeddings[: documents.offsets[number]], documents.lengths[:number])
+    output = folder / WORK
+    shutil.rmtree(output, ignore_errors=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if child == "ours":
+        from colbert_kit.indexes import PLAID
+
+        start = time.perf_counter()
+        index = PLAID(output, "index", exact_below=0)
+        index.add_documents([str(row) for row in range(number)], packed)
+        seconds = time.perf_counter() - start
+        index.vacuum(grace_seconds=0)
+    else:
+        import torch
+        from fast_plaid.search import FastPlaid
+
+        tensors = [torch.from_numpy(np.array(one, dtype=np.float32)) for one in packed]
+        start = time.perf_counter()
+        FastPlaid(index=str(output), device="cpu").create(documents_embeddings=tensors, nbits=4)
+        seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    print(
+        f"{child:7} {number:,} documents, {len(packed.embeddings):,} tokens: {seconds:8.1f} s, "
+        f"peak {(peak - before) / 2**20:.2f} GiB above the start, {size / len(packed.embeddings):.1f} bytes a token"
+    )
+    shutil.rmtree(output, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
