@@ -1,7 +1,9 @@
 /* Included by kernel.c once for each instruction set: TARGET its attribute, NAME(f) its names, W floats to a vector. */
 
 typedef float NAME(vf) __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef int32_t NAME(vi) __attribute__((vector_size(4 * W)));
 #define vf NAME(vf)
+#define vi NAME(vi)
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 /* acc[r][v] = row r (`stride` floats apart, `dim` of them) times column block v of query (dim, lanes). Never inlined:
@@ -12,7 +14,7 @@ typedef float NAME(vf) __attribute__((vector_size(4 * W), aligned(4), may_alias)
         vf sums[R * NV], q[NV];                                                                                        \
         for (int i = 0; i < R * NV; i++) sums[i] = (vf){0};                                                            \
         for (const float *end = rows + dim; rows < end; rows++, query += lanes) {                                      \
-            for (int v = 0; v < NV; v++) q[v] = *(const vf *)(query + v * W);                                          \
+            for (int v = 0; v < NV; v++) { q[v] = *(const vf *)(query + v * W); KEEP(q[v]); }                          \
             for (int r = 0; r < R; r++)                                                                                \
                 for (int v = 0; v < NV; v++) sums[r * NV + v] += rows[r * stride] * q[v];                              \
         }                                                                                                              \
@@ -22,6 +24,7 @@ DOTS(8, 1)
 DOTS(4, 1)
 DOTS(1, 1)
 DOTS(4, 2)
+DOTS(6, 2)
 DOTS(1, 2)
 DOTS(4, 3)
 DOTS(1, 3)
@@ -34,6 +37,7 @@ INLINE void NAME(dots)(const float *rows, int64_t stride, int32_t dim, const flo
     if (R == 8) NAME(dots_8_1)(rows, stride, dim, query, lanes, acc);
     else if (R == 4 && NV == 1) NAME(dots_4_1)(rows, stride, dim, query, lanes, acc);
     else if (R == 4 && NV == 2) NAME(dots_4_2)(rows, stride, dim, query, lanes, acc);
+    else if (R == 6) NAME(dots_6_2)(rows, stride, dim, query, lanes, acc);
     else if (R == 4 && NV == 3) NAME(dots_4_3)(rows, stride, dim, query, lanes, acc);
     else if (R == 2) NAME(dots_2_4)(rows, stride, dim, query, lanes, acc);
     else if (NV == 1) NAME(dots_1_1)(rows, stride, dim, query, lanes, acc);
@@ -63,11 +67,9 @@ INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, 
             if (exact) memcpy(exact + (k + r) * lanes + column, row, sizeof(float) * (size_t)(NV * W));
             uint8_t *out = table + (k + r) * row_bytes + column;
             int beats = 0;
-            for (int i = 0; i < NV * W; i++) beats |= row[i] > thresholds[i];
-            for (int i = 0; i < NV * W; i++) {
-                int32_t level = (int32_t)(row[i] * 255.0f + 0.5f);
-                level = level < 0 ? 0 : level;
-                out[i] = (uint8_t)(level > 255 ? 255 : level);
+            for (int i = 0; i < NV * W; i += 8) {
+                store_levels(row + i, out + i);
+                beats |= any_above(row + i, thresholds + i);
             }
             if (!beats) continue;
             for (int32_t i = 0; i < width; i++) {
@@ -92,6 +94,7 @@ TARGET int NAME(ck_centroids)(const codec_t *c, int64_t first, int64_t last, con
 #define BLOCK(R, NV) NAME(centroid_block)(c, first, last, query, lanes, column, num_tokens, exact, table, row_bytes, nprobe, best, cells, R, NV)
     for (; lanes - column >= 32; column += 32) { if (W == 8) BLOCK(2, 4 * 8 / W); else BLOCK(4, 32 / W); }
     if (W == 8 && lanes - column == 24) { BLOCK(4, 3); }
+    else if (W == 8 && lanes - column == 16) BLOCK(6, 2);
     else if (lanes - column == 16) BLOCK(4, 16 / W);
     else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
 #undef BLOCK
@@ -150,8 +153,8 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
     for (int64_t n = 0; n < num; n++) {
         if (rows[n] >= s->num_rows) return DAMAGED;
         int64_t start = s->offsets[rows[n]], stop = s->offsets[rows[n] + 1];
-        float best[4 * W];
-        for (int i = 0; i < NV * W; i++) best[i] = -INFINITY;
+        vf best[4];
+        for (int v = 0; v < NV; v++) best[v] = (vf){0} - INFINITY;
         for (int64_t t = start; t < stop; t += R) {
             int valid = stop - t < R ? (int)(stop - t) : R;
             vf acc[16] = {{0}};
@@ -171,13 +174,16 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
             NAME(dots)(x, c->dim, c->dim, query + column, lanes, R, NV, acc);
             for (int r = 0; r < valid; r++) {
                 float inverse_norm = from_half(s->inverse_norms[t + r]);
-                float values[4 * W];
-                for (int v = 0; v < NV; v++) *(vf *)(values + v * W) = (acc[r * NV + v] + *(const vf *)(similarities[r] + v * W)) * inverse_norm;
-                for (int i = 0; i < NV * W; i++) best[i] = values[i] > best[i] ? values[i] : best[i];
+                for (int v = 0; v < NV; v++) {
+                    vf value = (acc[r * NV + v] + *(const vf *)(similarities[r] + v * W)) * inverse_norm;
+                    vi better = value > best[v];
+                    best[v] = (vf)(((vi)value & better) | ((vi)best[v] & ~better));
+                }
             }
         }
-        float sum = 0;
-        for (int32_t i = 0; i < width; i++) sum += best[i];
+        float sum = 0, values[4 * W];
+        memcpy(values, best, sizeof(vf) * (size_t)NV);
+        for (int32_t i = 0; i < width; i++) sum += values[i];
         out[n] = column ? out[n] + sum : sum;
     }
     return OK;
@@ -194,6 +200,7 @@ TARGET int NAME(ck_rescore)(const codec_t *c, const segment_t *s, const float *q
     for (; lanes - column >= 32 && status == OK; column += 32) { if (W == 8) BLOCK(2, 32 / W); else BLOCK(4, 32 / W); }
     if (status != OK) return status;
     if (W == 8 && lanes - column == 24) BLOCK(4, 3);
+    else if (W == 8 && lanes - column == 16) BLOCK(6, 2);
     else if (lanes - column == 16) BLOCK(4, 16 / W);
     else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
 #undef BLOCK
@@ -245,11 +252,15 @@ TARGET int NAME(ck_decode)(const codec_t *c, const segment_t *s, int64_t start, 
 INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *block, float values[6][2 * W]) {
     vf acc[12];
     for (int i = 0; i < 12; i++) acc[i] = (vf){0};
-    for (int32_t d = 0; d < dim; d++)
+    for (int32_t d = 0; d < dim; d++, block += 2 * W) {
+        vf low = *(const vf *)block, high = *(const vf *)(block + W);
+        KEEP(low);
+        KEEP(high);
         for (int r = 0; r < 6; r++) {
-            acc[2 * r] += rows[r][d] * *(const vf *)(block + (int64_t)d * 2 * W);
-            acc[2 * r + 1] += rows[r][d] * *(const vf *)(block + (int64_t)d * 2 * W + W);
+            acc[2 * r] += rows[r][d] * low;
+            acc[2 * r + 1] += rows[r][d] * high;
         }
+    }
     memcpy(values, acc, sizeof(float) * 12 * W);
 }
 
@@ -339,4 +350,5 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
 }
 
 #undef vf
+#undef vi
 #undef INLINE

@@ -49,6 +49,19 @@ static inline float from_half(uint16_t half) {
 typedef __m128i levels_t;
 static inline levels_t load_levels(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 static inline levels_t max_levels(levels_t a, levels_t b) { return _mm_max_epu8(a, b); }
+/* Eight similarities as levels; the packing saturates at 0 and 255. */
+static inline void store_levels(const float *values, uint8_t *levels) {
+    __m128 scale = _mm_set1_ps(255.0f);
+    __m128i low = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(values), scale));
+    __m128i high = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(values + 4), scale));
+    __m128i words = _mm_packs_epi32(low, high);
+    _mm_storel_epi64((__m128i *)levels, _mm_packus_epi16(words, words));
+}
+static inline int any_above(const float *values, const float *thresholds) {
+    __m128 low = _mm_cmpgt_ps(_mm_loadu_ps(values), _mm_loadu_ps(thresholds));
+    __m128 high = _mm_cmpgt_ps(_mm_loadu_ps(values + 4), _mm_loadu_ps(thresholds + 4));
+    return _mm_movemask_ps(_mm_or_ps(low, high));
+}
 static inline uint32_t sum_levels(levels_t a) {
     __m128i sums = _mm_sad_epu8(a, _mm_setzero_si128());
     return (uint32_t)(_mm_cvtsi128_si32(sums) + _mm_cvtsi128_si32(_mm_srli_si128(sums, 8)));
@@ -60,6 +73,17 @@ static inline levels_t max_levels(levels_t a, levels_t b) {
     for (int i = 0; i < 16; i++) a.level[i] = a.level[i] > b.level[i] ? a.level[i] : b.level[i];
     return a;
 }
+static inline void store_levels(const float *values, uint8_t *levels) {
+    for (int i = 0; i < 8; i++) {
+        float level = nearbyintf(values[i] * 255.0f);
+        levels[i] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
+}
+static inline int any_above(const float *values, const float *thresholds) {
+    int above = 0;
+    for (int i = 0; i < 8; i++) above |= values[i] > thresholds[i];
+    return above;
+}
 static inline uint32_t sum_levels(levels_t a) {
     uint32_t sum = 0;
     for (int i = 0; i < 16; i++) sum += a.level[i];
@@ -69,30 +93,37 @@ static inline uint32_t sum_levels(levels_t a) {
 
 static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
 
+/* KEEP holds a vector in a register, where the compiler would load it again for every product. */
 #define TARGET
 #define NAME(f) f##_baseline
 #define W 8
+#define KEEP(x)
 #include "body.h"
 #undef TARGET
 #undef NAME
 #undef W
+#undef KEEP
 
 #if defined(__x86_64__)
 #define TARGET __attribute__((target("avx2,fma,bmi2")))
 #define NAME(f) f##_avx2
 #define W 8
+#define KEEP(x) __asm__("" : "+x"(x))
 #include "body.h"
 #undef TARGET
 #undef NAME
 #undef W
+#undef KEEP
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi2")))
 #define NAME(f) f##_avx512
 #define W 16
+#define KEEP(x) __asm__("" : "+v"(x))
 #include "body.h"
 #undef TARGET
 #undef NAME
 #undef W
+#undef KEEP
 #endif
 
 /* 0 baseline, 1 avx2, 2 avx512: the widest this processor runs. */

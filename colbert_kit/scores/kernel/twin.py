@@ -34,7 +34,7 @@ class NumpyKernel:
         if exact is not None:
             exact[first:last, : len(query)] = values
         table[first:last, len(query) :] = 0
-        table[first:last, : len(query)] = np.clip(values * 255 + 0.5, 0, 255)
+        table[first:last, : len(query)] = np.clip(np.rint(values * 255), 0, 255)
         order = np.argsort(-values, axis=0, kind="stable")[:nprobe].T
         cells = np.full((len(query), nprobe), -1, dtype=np.int32)
         best = np.full((len(query), nprobe), -np.inf, dtype=np.float32)
