@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from colbert_kit.errors import InvalidInput
+from colbert_kit.folders import Commit
+from colbert_kit.indexes.exchange import FastPlaidFolder
+from colbert_kit.indexes.export import write_fast_plaid
 from colbert_kit.indexes.lifecycle import FolderIndex
 from colbert_kit.indexes.section import EXACT_BELOW, IndexSection
 
 __all__ = ["PLAID"]
+
+logger = logging.getLogger(__name__)
 
 
 class PLAID(FolderIndex):
@@ -48,3 +56,71 @@ class PLAID(FolderIndex):
     ) -> None:
         section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
         super().__init__(Path(index_folder) / index_name, section, override=override)
+
+    def to_fast_plaid(self, folder: str | Path) -> list[str]:
+        """Write the index as a folder that fast-plaid 1.7 and later opens, searches and changes.
+
+        Documents are its rows 0, 1, ... in our order, without the removed ones; ``colbert_kit_ids.json`` beside them
+        has their ids. Codes, residuals, centroids and buckets are the same bytes.
+
+        Args:
+            folder: A new one, or an empty one; it appears whole or not at all.
+
+        Returns:
+            What fast-plaid's folder has no place for, in words; it is logged too.
+
+        Raises:
+            InvalidInput: The index is not compressed or has no tokens, or ``folder`` holds something.
+
+        Example:
+            >>> import tempfile
+            >>> import numpy as np
+            >>> folder = tempfile.mkdtemp()
+            >>> index = PLAID(index_folder=folder, index_name="ours", exact_below=0)
+            >>> index.add_documents(documents_ids=["a", "b"], documents_embeddings=[np.eye(8), np.eye(8)[:2]])
+            >>> index.to_fast_plaid(f"{folder}/theirs")
+            ['the norms of decoded tokens, which fast-plaid computes in each search']
+            >>> len(PLAID.from_fast_plaid(f"{folder}/theirs", index_folder=folder, index_name="again"))
+            2
+        """
+        left_out = write_fast_plaid(self._reader, Path(folder))
+        logger.info("Written for fast-plaid, without: %s.", "; ".join(left_out))
+        return left_out
+
+    @classmethod
+    def from_fast_plaid(
+        cls,
+        source: str | Path,
+        index_folder: str | Path = "indexes",
+        index_name: str = "colbert",
+        *,
+        ids: Sequence[str] | None = None,
+        override: bool = False,
+    ) -> PLAID:
+        """Take over an index of fast-plaid 1.7 or later, in one atomic commit and without decoding and coding again.
+
+        Args:
+            source: fast-plaid's folder; it is only read, and nobody may write to it meanwhile.
+            index_folder: The folder that holds indexes.
+            index_name: The new index's folder in it.
+            ids: Document ids in row order, ``(num_documents,)``; where None those that ``to_fast_plaid`` wrote, or
+                row numbers, with a warning.
+            override: Replace the index that is there.
+
+        Raises:
+            InvalidFolder: The source is damaged, empty, in the middle of a change, or of a version before 1.7; or its
+                ids are of another state of it.
+            InvalidInput: ``ids`` are not one new string a document, or there is an index already.
+            FolderBusy: Another process is writing to the index.
+
+        Example:
+            >>> PLAID.from_fast_plaid("their-index", ids=["a", "b"])  # doctest: +SKIP
+        """
+        folder = Path(index_folder) / index_name
+        theirs = FastPlaidFolder(Path(source))
+        checked, codes_sha256 = theirs.ids(ids)
+        with Commit(folder, replace=True) as commit:
+            if commit.base is not None and not override:
+                raise InvalidInput(f"{folder} holds an index already. Name another, or pass override=True to replace it.")
+            theirs.stage(commit, checked, codes_sha256)
+        return cls(index_folder, index_name)
