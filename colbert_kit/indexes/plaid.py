@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from colbert_kit.errors import InvalidInput
-from colbert_kit.folders import Commit
+from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.indexes.cuda import CudaReader, check_device
 from colbert_kit.indexes.exchange import FastPlaidFolder
 from colbert_kit.indexes.export import write_fast_plaid
 from colbert_kit.indexes.lifecycle import FolderIndex
+from colbert_kit.indexes.reader import IndexReader
 from colbert_kit.indexes.section import EXACT_BELOW, IndexSection
 
 __all__ = ["PLAID"]
@@ -30,9 +32,13 @@ class PLAID(FolderIndex):
         override: Begin anew; what is there is replaced at once, or kept if anything fails.
         nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
         exact_below: Token embeddings from which the index is compressed; 0 compresses at once.
+        device: ``"cuda"`` or ``"cuda:1"`` to search there once the index is compressed, which needs fast-plaid and
+            keeps a second copy of the index in the cache folder for each generation searched; the CPU where None.
 
     Raises:
         InvalidInput: ``nbits`` or ``exact_below`` cannot be.
+        InvalidConfig: There is no such device.
+        MissingExtra: A device is given and fast-plaid is not installed.
         InvalidFolder: The folder holds something else, or is damaged.
 
     Example:
@@ -53,9 +59,16 @@ class PLAID(FolderIndex):
         override: bool = False,
         nbits: int = 4,
         exact_below: int = EXACT_BELOW,
+        device: str | None = None,
     ) -> None:
+        if device is not None:
+            check_device(device)
+        self._device = device
         section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
         super().__init__(Path(index_folder) / index_name, section, override=override)
+
+    def _read(self, snapshot: Snapshot) -> IndexReader:
+        return IndexReader(snapshot) if self._device is None else CudaReader(snapshot, device=self._device)
 
     def to_fast_plaid(self, folder: str | Path) -> list[str]:
         """Write the index as a folder that fast-plaid 1.7 and later opens, searches and changes.
@@ -121,6 +134,6 @@ class PLAID(FolderIndex):
         checked, codes_sha256 = theirs.ids(ids)
         with Commit(folder, replace=True) as commit:
             if commit.base is not None and not override:
-                raise InvalidInput(f"{folder} holds an index already. Name another, or pass override=True to replace it.")
+                raise InvalidInput(f"{folder} holds an index already. Name another, or replace it with override=True.")
             theirs.stage(commit, checked, codes_sha256)
         return cls(index_folder, index_name)
