@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +21,7 @@ from colbert_kit.indexes.cuda import CudaReader
 from colbert_kit.machine import cache_folder
 from colbert_kit.scores import NBITS, PackedEmbeddings
 
+GUIDE = Path(__file__).parents[2] / "docs" / "exchange.md"
 DIM = 32
 CODEC_FILES = ("centroids", "bucket_cutoffs", "bucket_weights", "merged_codes", "merged_residuals")
 
@@ -352,14 +356,20 @@ def test_search_on_cuda_ranks_as_ours_does(fast_plaid, tmp_path):
     assert on_cuda(query, k=10, subset=[]) == [[]]
 
 
-@pytest.fixture
-def export(tmp_path) -> Path:
-    """A fast-plaid folder in two chunks that fast-plaid did not make."""
-    index = ours(tmp_path / "source", many(60), nbits=2)
+@pytest.fixture(scope="module")
+def sound_export(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sound")
+    index = ours(folder, many(60), nbits=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("colbert_kit.indexes.export.ROWS_PER_CHUNK", 40)
-        index.to_fast_plaid(tmp_path / "export")
-    return tmp_path / "export"
+        index.to_fast_plaid(folder / "export")
+    return folder / "export"
+
+
+@pytest.fixture
+def export(sound_export, tmp_path) -> Path:
+    """A fast-plaid folder in two chunks that fast-plaid did not make, to be damaged."""
+    return Path(shutil.copytree(sound_export, tmp_path / "export"))
 
 
 def refused(export: Path, match: str, **options) -> None:
@@ -582,3 +592,22 @@ def test_export_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
         index.to_fast_plaid(tmp_path / "out")
 
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_snippets_of_the_guide_move_an_index_of_fast_plaid_and_one_of_pylate(fast_plaid, tmp_path, monkeypatch):
+    # What PyLate leaves: fast-plaid's index with its shards beside the merged files, as before 1.7, and pickled ids.
+    home = tmp_path / "pylate-indexes/colbert"
+    home.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setenv("FAST_PLAID_KEEP_SHARDS", "1")
+        theirs(fast_plaid, home / "fast_plaid_index", many(60)).close()
+    (home / "plaid_ids_to_documents_ids.pkl").write_bytes(pickle.dumps({n: f"é{n}" for n in range(60)}))
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+
+    for snippet in re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        exec(compile(snippet, str(GUIDE), "exec"), names)
+        if "again" in snippet:
+            assert [hit["id"] for hit in names["index"](np.eye(8)[4:], k=1)[0]] == ["b"]
+
+    assert [hit["id"] for hit in names["index"](many(60)[17], k=1)[0]] == ["é17"]
