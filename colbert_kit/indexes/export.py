@@ -52,6 +52,7 @@ def write_fast_plaid(reader: IndexReader, folder: Path) -> list[str]:
         raise InvalidInput("the index has no token embeddings, and fast-plaid cannot open an empty index.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"{folder} holds something already. Name a new folder.")
+    folder = folder.absolute()  # "." has no name to put a temporary one beside
     make_folder(folder.parent)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     temporary.mkdir()

@@ -19,7 +19,7 @@ from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import PLAID, IndexReader, SearchConfig
 from colbert_kit.indexes.cuda import CudaReader
 from colbert_kit.machine import cache_folder
-from colbert_kit.scores import NBITS, PackedEmbeddings
+from colbert_kit.scores import NBITS, PackedEmbeddings, open_kernel
 
 GUIDE = Path(__file__).parents[2] / "docs" / "exchange.md"
 DIM = 32
@@ -582,6 +582,40 @@ def test_export_refuses_a_folder_that_holds_something_and_an_index_without_codes
     with pytest.raises(InvalidInput, match="no token embeddings"):
         small.to_fast_plaid(tmp_path / "none")
     assert {path.name for path in tmp_path.iterdir()} == {"ours", "full", "file", "empty", "small", "out"}
+
+
+@pytest.mark.parametrize(
+    ("name", "match"), [("codes", "a code is out of range"), ("postings", "a row is out of range")]
+)
+def test_export_of_a_damaged_index_is_refused(tmp_path, name, match):
+    index = ours(tmp_path, many(20))
+    [path] = (tmp_path / "ours/segments").glob(f"*/{name}.npy")
+    np.lib.format.open_memmap(path, mode="r+")[3] = 60_000
+
+    with pytest.raises(InvalidFolder, match=match):
+        PLAID(index_folder=tmp_path, index_name="ours").to_fast_plaid(tmp_path / "out")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+    assert len(index) == 20
+
+
+def test_export_into_the_empty_folder_one_is_in(tmp_path, monkeypatch):
+    index = ours(tmp_path, many(20))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    index.to_fast_plaid(".")
+
+    assert len(PLAID.from_fast_plaid(tmp_path / "here", index_folder=tmp_path)) == 20
+
+
+@pytest.mark.parametrize("name", ["numpy", "baseline"])
+def test_norms_are_the_same_to_the_last_bit_whatever_the_kernel(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("colbert_kit.indexes.codec.kernel", lambda: open_kernel(name))
+    index = ours(tmp_path, many(60))
+    index.to_fast_plaid(tmp_path / "out")
+
+    assert segment_files(PLAID.from_fast_plaid(tmp_path / "out", index_folder=tmp_path)) == segment_files(index)
 
 
 def test_export_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
