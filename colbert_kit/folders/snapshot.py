@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders.manifest import MANIFEST_NAME, FileEntry, Manifest
 
-__all__ = ["Snapshot", "exists", "hash_file"]
+__all__ = ["Snapshot", "array_header", "exists", "hash_file"]
 
 MAX_RETRIES = 10
 """How often a reader begins again because a writer committed meanwhile; each try takes milliseconds."""
@@ -145,15 +145,19 @@ class Snapshot:
         if (size := path.stat().st_size) != entry.size:
             raise InvalidFolder(f"{path} must have {entry.size} bytes, got {size}. Build or download it again.")
         if entry.dtype is not None:
-            found = _array_header(path)
+            found = array_header(path)
             if found != (entry.dtype, entry.shape):
                 raise InvalidFolder(f"{path} must be {entry.dtype} of shape {entry.shape}, got {found}.")
         if verify and hash_file(path) != entry.sha256:
             raise InvalidFolder(f"{path} does not match its sha256. Build or download it again.")
 
 
-def _array_header(path: Path) -> tuple[str, tuple[int, ...]]:
-    """Dtype and shape of an ``.npy`` file whose data fill the file exactly."""
+def array_header(path: Path) -> tuple[str, tuple[int, ...]]:
+    """Dtype and shape of an ``.npy`` file whose data fill the file exactly.
+
+    Raises:
+        InvalidFolder: It is no such file.
+    """
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

@@ -22,7 +22,7 @@ from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, Assigner, kmeans
 from colbert_kit.progress import OnProgress, Progress
-from colbert_kit.scores import CodecView, kernel
+from colbert_kit.scores import CodecView, SegmentView, kernel
 
 __all__ = ["Codec", "TokenSource", "num_centroids_for", "train_codec"]
 
@@ -62,7 +62,26 @@ class Codec:
         """Codes ``(n,)``, residuals ``(n, dim * nbits / 8)`` and inverse norms ``(n,)`` of tokens ``(n, dim)``."""
         codes = self.assign(tokens)
         residuals, norms = kernel().compress(self.view, tokens, codes)
-        return codes, residuals, (1 / np.maximum(norms, 1e-4)).astype(np.float16)
+        return codes, residuals, _inverse(norms)
+
+    def inverse_norms(self, codes: NDArray[np.uint32], residuals: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """What brings decoded tokens to unit length, ``(n,)``, to the last bit as ``compress`` gives it.
+
+        Raises:
+            InvalidFolder: A code is out of range.
+        """
+        as_they_are = np.ones(len(codes), dtype=np.float16)
+        view = SegmentView("codes", codes, residuals, as_they_are, np.asarray([0, len(codes)]), np.zeros(1, np.int64),
+                           np.zeros(0, np.uint32))  # fmt: skip
+        decoded = kernel().decode(self.view, view, 0, len(codes))
+        _, norms = kernel().compress(self._between_weights, decoded, codes)
+        return _inverse(norms)
+
+    @functools.cached_property
+    def _between_weights(self) -> CodecView:
+        """The codec that finds in what was decoded the weights it was decoded from."""
+        weights = self.view.weights
+        return CodecView(self.view.centroids, (weights[1:] + weights[:-1]) / np.float32(2), weights)
 
     def stage(self, commit: Commit) -> str:
         """Write the codec into a commit and return the file's name."""
@@ -182,6 +201,10 @@ def train_codec(
     values = np.quantile(residuals, quantiles).astype(np.float32)
     distance = np.quantile(np.linalg.norm(residuals, axis=1), OUTLIER_QUANTILE)
     return Codec(CodecView(stored, values[1::2].copy(), values[0::2].copy()), float(distance))
+
+
+def _inverse(norms: NDArray[np.float32]) -> NDArray[np.float16]:
+    return (1 / np.maximum(norms, 1e-4)).astype(np.float16)
 
 
 def default_device() -> torch.device:

@@ -185,7 +185,10 @@ class FolderIndex:
         self._open()
 
     def _open(self) -> None:
-        self._reader = IndexReader(Snapshot.open(self.folder))
+        self._reader = self._read(Snapshot.open(self.folder))
+
+    def _read(self, snapshot: Snapshot) -> IndexReader:
+        return IndexReader(snapshot)
 
 
 def _packed(embeddings: TokenEmbeddings | Tensor | FloatArray) -> PackedEmbeddings:

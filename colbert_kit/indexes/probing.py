@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.scores import CodecView, SegmentView, kernel, threads
 
-__all__ = ["CodedSearch", "SearchConfig"]
+__all__ = ["CodedSearch", "SearchConfig", "Widths"]
 
 ROWS_WORTH_A_THREAD = 128
 """Fewer rows are scored by the calling thread: handing work to another one takes about 50 microseconds."""
@@ -56,14 +56,16 @@ class SearchConfig:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise InvalidConfig(f"{name} must be a whole number of 1 or more, got {value!r}.")
 
-    def for_k(self, k: int) -> _Widths:
+    def for_k(self, k: int) -> Widths:
         """The numbers for a search of ``k`` hits."""
         rescored = max(k, self.num_rescored or max(256, 4 * k))
-        return _Widths(self.nprobe or 8, max(rescored, self.num_approximated or max(4096, 16 * k)), rescored)
+        return Widths(self.nprobe or 8, max(rescored, self.num_approximated or max(4096, 16 * k)), rescored)
 
 
 @dataclass(frozen=True)
-class _Widths:
+class Widths:
+    """The numbers of a ``SearchConfig`` for one ``k``."""
+
     nprobe: int
     num_approximated: int
     num_rescored: int

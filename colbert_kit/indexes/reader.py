@@ -33,6 +33,7 @@ class IndexReader:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
         self.section = section = IndexSection.read(snapshot)
         self.dim = section.dim
         self.codec: Codec | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +16,7 @@ from colbert_kit.indexes.codec import Codec
 from colbert_kit.indexes.ids import stage_ids
 from colbert_kit.scores import PackedEmbeddings, SegmentView, kernel
 
-__all__ = ["CodedWriter", "FloatWriter", "read_coded", "read_floats"]
+__all__ = ["CodedWriter", "FloatWriter", "read_coded", "read_floats", "token_runs"]
 
 TOKENS_PER_BLOCK = 65_536
 """Tokens compressed at a time: enough rows for each group's product, 100 MB of float32 at dim 384."""
@@ -115,16 +115,10 @@ class CodedWriter(_Writer):
         """Take over documents that are compressed already, by an earlier state of the same codec."""
         self._flush()
         lengths = np.diff(segment.offsets)[rows]
-        firsts = segment.offsets[rows]
-        # Runs of neighbouring rows are one slice.
-        breaks = np.flatnonzero(firsts[1:] != firsts[:-1] + lengths[:-1]) + 1 if len(rows) else np.zeros(0, np.int64)
-        for run in np.split(np.arange(len(rows)), breaks) if len(rows) else ():
-            start, stop = int(firsts[run[0]]), int(firsts[run[-1]] + lengths[run[-1]])
-            for low in range(start, stop, TOKENS_PER_BLOCK):
-                high = min(stop, low + TOKENS_PER_BLOCK)
-                self._codes.append(segment.codes[low:high])
-                self._residuals.append(segment.residuals[low:high])
-                self._inverse_norms.append(segment.inverse_norms[low:high])
+        for tokens in token_runs(segment, rows):
+            self._codes.append(segment.codes[tokens])
+            self._residuals.append(segment.residuals[tokens])
+            self._inverse_norms.append(segment.inverse_norms[tokens])
         self._lengths.append(lengths)
         self.num_tokens += int(lengths.sum())
 
@@ -159,6 +153,18 @@ class CodedWriter(_Writer):
         self._lengths.extend(batch.lengths for batch in self._pending)
         self.num_tokens += self._num_pending
         self._pending, self._num_pending = [], 0
+
+
+def token_runs(segment: SegmentView, rows: NDArray[np.int64]) -> Iterator[slice]:
+    """The tokens of ascending ``rows`` as slices, neighbouring rows together, at most ``TOKENS_PER_BLOCK`` in each."""
+    if not len(rows):
+        return
+    firsts, ends = segment.offsets[rows], segment.offsets[rows + 1]
+    breaks = np.flatnonzero(firsts[1:] != ends[:-1])
+    starts, stops = np.append(firsts[:1], firsts[breaks + 1]), np.append(ends[breaks], ends[-1:])
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        for low in range(start, stop, TOKENS_PER_BLOCK):
+            yield slice(low, min(stop, low + TOKENS_PER_BLOCK))
 
 
 def read_floats(snapshot: Snapshot, folder: str, dim: int) -> PackedEmbeddings:
