@@ -33,9 +33,12 @@ def model() -> Any:
     return models.load_demo(device="cpu")
 
 
-@pytest.fixture
-def retriever(model: Any, tmp_path: Path) -> retrieve.ColBERT:
-    index = indexes.Exact(index_folder=str(tmp_path / "pylate-index"), index_name="index", override=True)
+@pytest.fixture(params=["Exact", "PLAID", "PLAID compressed"])
+def retriever(model: Any, tmp_path: Path, request: pytest.FixtureRequest) -> retrieve.ColBERT:
+    kind, _, compressed = request.param.partition(" ")
+    options = {"exact_below": 0} if compressed else {}
+    folder = str(tmp_path / "pylate-index")
+    index = getattr(indexes, kind)(index_folder=folder, index_name="index", override=True, **options)
     retriever = retrieve.ColBERT(index=index)
     documents_embeddings = model.encode_document(DOCUMENTS, batch_size=32, show_progress_bar=False)
     index.add_documents(documents_ids=["1", "2", "3"], documents_embeddings=documents_embeddings)

@@ -50,14 +50,19 @@ def _rewrite(commit: Commit, before: list[str], merged: list[str], keep: NDArray
     opened = [pq.ParquetFile(commit.folder / one) for one in merged]
     schema = functools.reduce(merge_schemas, (one.schema_arrow for one in opened), pa.schema([]))
     with commit.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        row = 0
+        row, rest = 0, schema.empty_table()
         for one in opened:
             for start in range(0, one.num_row_groups, GROUPS_AT_ONCE):
                 groups = range(start, min(start + GROUPS_AT_ONCE, one.num_row_groups))
                 table = conform(one.read_row_groups(list(groups)), schema)
                 kept = table if keep is None else table.filter(pa.array(keep[row : row + len(table)]))
                 row += len(table)
-                writer.write_table(kept, row_group_size=ROWS_PER_GROUP)
+                # Full groups only, so that many small files do not become many small groups.
+                rest = pa.concat_tables([rest, kept])
+                full = len(rest) // ROWS_PER_GROUP * ROWS_PER_GROUP
+                writer.write_table(rest.slice(0, full), row_group_size=ROWS_PER_GROUP)
+                rest = rest.slice(full).combine_chunks()
+        writer.write_table(rest, row_group_size=ROWS_PER_GROUP)
     for one in merged:
         commit.drop(one)
     commit.sections["documents"] = {"files": [*before, name]}

@@ -70,6 +70,7 @@ class Documents:
             raise InvalidFolder(f"{snapshot.folder}: the documents' files contradict each other: {error}") from error
         self._folder = snapshot.folder
         self._starts = np.cumsum([0] + [file.metadata.num_rows for file in self._files])
+        self._group_starts = [_starts_of_groups(file.metadata) for file in self._files]
         self._metadata = self._read_metadata()
         self._group = functools.lru_cache(maxsize=64)(self._read_group)
 
@@ -105,7 +106,9 @@ class Documents:
             raise InvalidInput(f"row must be between 0 and {len(self) - 1}, got {row}.")
         position = int(np.searchsorted(self._starts, row, side="right")) - 1
         within = row - int(self._starts[position])
-        document = self._group(position, within // ROWS_PER_GROUP)[within % ROWS_PER_GROUP]
+        starts = self._group_starts[position]
+        group = int(np.searchsorted(starts, within, side="right")) - 1
+        document = self._group(position, group)[within - int(starts[group])]
         return {name: value for name, value in document.items() if value is not None}
 
     def _read_group(self, position: int, group: int) -> list[dict[str, Any]]:
@@ -140,6 +143,12 @@ def _open(snapshot: Snapshot, name: str) -> pq.ParquetFile:
     if any(types.get(column) != pa.string() for column in ("id", "text")):
         raise InvalidFolder(f"{path} must have the string columns id and text. Build or download it again.")
     return file
+
+
+def _starts_of_groups(metadata: Any) -> NDArray[np.int64]:  # noqa: ANN401 - pyarrow has no types
+    """The first row of each row group and the end of the last; nothing says that all are of one size."""
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    return np.cumsum([0, *sizes], dtype=np.int64)
 
 
 def _check_widening(path: Path, new: pa.Schema) -> None:

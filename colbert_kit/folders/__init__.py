@@ -7,7 +7,7 @@ the folder holds the last generation whole. Nothing here knows what the files me
 
 from colbert_kit.folders.commit import Commit
 from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
-from colbert_kit.folders.snapshot import Snapshot, exists
+from colbert_kit.folders.snapshot import Snapshot, exists, open_newest
 from colbert_kit.folders.vacuum import GRACE_SECONDS, vacuum
 
-__all__ = ["FORMAT_VERSION", "GRACE_SECONDS", "Commit", "FileEntry", "Manifest", "Snapshot", "exists", "vacuum"]
+__all__ = ["FORMAT_VERSION", "GRACE_SECONDS", "Commit", "FileEntry", "Manifest", "Snapshot", "exists", "open_newest", "vacuum"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,11 +68,16 @@ class Manifest:
             "files": {name: self.files[name].to_json() for name in sorted(self.files)},
             "retired": dict(self.retired),
         }
+        content["sha256"] = _digest(content)
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
+    def read(cls, folder: Path, *, verify: bool = False) -> Manifest:
         """Read and check the folder's manifest; the files themselves are not looked at.
+
+        Args:
+            folder: The folder.
+            verify: Also compare the manifest's own sha256.
 
         Raises:
             InvalidFolder: There is none, it is damaged, it names a file that must not be named, or its format
@@ -89,7 +95,10 @@ class Manifest:
             raise InvalidFolder(
                 f"{path} cannot be read as JSON: {error}. If this is an index, delete the folder and build it again."
             ) from error
-        return cls.from_json(content, path)
+        manifest = cls.from_json(content, path)
+        if verify and content.pop("sha256", None) != _digest(content):
+            raise InvalidFolder(f"{path} does not match its own sha256. Build or download the folder again.")
+        return manifest
 
     @classmethod
     def from_json(cls, content: object, path: Path) -> Manifest:
@@ -100,6 +109,7 @@ class Manifest:
         """
         if not isinstance(content, dict):
             raise InvalidFolder(f"{path} must hold a JSON object, got {type(content).__name__}.")
+        content = {name: value for name, value in content.items() if name != "sha256"}
         version = content.pop("format_version", None)
         if not _is_count(version) or version < 1:
             raise InvalidFolder(f"{path} has no valid format_version: expected 1 or more, got {version!r}.")
@@ -118,6 +128,12 @@ class Manifest:
             raise InvalidFolder(f"{path} is damaged at 'retired'. Build or download it again.")
         entries = {check_name(name, path): _entry(name, files[name], path) for name in files}
         return cls(generation, entries, content, retired)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """The sha256 of a manifest's content, whatever the order and spelling of its JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def check_name(name: str, path: Path) -> str:

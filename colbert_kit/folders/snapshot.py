@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders.manifest import MANIFEST_NAME, FileEntry, Manifest
 
-__all__ = ["Snapshot", "array_header", "exists", "hash_file"]
+__all__ = ["Snapshot", "array_header", "exists", "hash_file", "open_newest"]
+
+T = TypeVar("T")
 
 MAX_RETRIES = 10
 """How often a reader begins again because a writer committed meanwhile; each try takes milliseconds."""
@@ -30,12 +33,45 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def open_newest(
+    folder: str | Path, read: Callable[[Snapshot], T], *, verify: bool = False, links_into: Path | None = None
+) -> T:
+    """Open the newest generation and all its files; a commit and a vacuum meanwhile make it begin again.
+
+    Args:
+        folder: The folder.
+        read: Opens the files that it will need.
+        verify: As ``Snapshot``.
+        links_into: As ``Snapshot``.
+
+    Returns:
+        What ``read`` returns.
+
+    Raises:
+        InvalidFolder: The folder is missing or damaged, or of a newer format version.
+    """
+    for _ in range(MAX_RETRIES):
+        before = _stat_manifest(Path(folder))
+        try:
+            snapshot = Snapshot(folder, verify=verify, links_into=links_into)
+            opened = read(snapshot)
+        except InvalidFolder:
+            if _stat_manifest(Path(folder)) == before:
+                raise
+            continue
+        # A file that has gone may have gone before it was read, and another have got its name.
+        if _stat_manifest(Path(folder)) == before or snapshot.is_whole():
+            return opened
+    return read(Snapshot(folder, verify=verify, links_into=links_into))
+
+
 class Snapshot:
     """One generation of a folder, checked when it is opened; later commits do not change it.
 
     Args:
         folder: The folder.
-        verify: Also compare every file's sha256 (reads the whole folder); sizes, dtypes and shapes always are.
+        verify: Also compare every file's sha256 and the manifest's own (reads the whole folder); sizes, dtypes and
+            shapes always are.
         links_into: Files may be links that end in here instead of in the folder, as in the Hub's cache.
 
     Raises:
@@ -53,7 +89,7 @@ class Snapshot:
 
     def __init__(self, folder: str | Path, *, verify: bool = False, links_into: Path | None = None) -> None:
         self.folder = Path(folder)
-        self.manifest = Manifest.read(self.folder)
+        self.manifest = Manifest.read(self.folder, verify=verify)
         self._homes = [home.resolve() for home in (self.folder, links_into) if home is not None]
         for name, entry in self.manifest.files.items():
             self._check(name, entry, verify)
@@ -65,14 +101,7 @@ class Snapshot:
         Raises:
             InvalidFolder: As the class.
         """
-        for _ in range(MAX_RETRIES):
-            before = _stat_manifest(Path(folder))
-            try:
-                return cls(folder, verify=verify, links_into=links_into)
-            except InvalidFolder:
-                if _stat_manifest(Path(folder)) == before:
-                    raise
-        return cls(folder, verify=verify, links_into=links_into)
+        return open_newest(folder, lambda snapshot: snapshot, verify=verify, links_into=links_into)
 
     @classmethod
     def unchecked(cls, folder: Path, manifest: Manifest) -> Snapshot:
@@ -85,6 +114,10 @@ class Snapshot:
     def generation(self) -> int:
         """The generation's number."""
         return self.manifest.generation
+
+    def is_whole(self) -> bool:
+        """Whether all its files are still there: a vacuum removes those of generations that are past."""
+        return all((self.folder / name).exists() for name in self.manifest.files)
 
     def section(self, name: str) -> dict[str, Any]:
         """What the manifest says under ``name``.

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from colbert_kit.folders.commit import locked, sync_folder
-from colbert_kit.folders.manifest import ALLOWED_SUFFIXES, Manifest
+from colbert_kit.folders.manifest import ALLOWED_SUFFIXES, MANIFEST_NAME, Manifest
 
 __all__ = ["GRACE_SECONDS", "vacuum"]
 
 GRACE_SECONDS = 600.0
 """How long files stay after the generation that had them: a reader maps all its files within seconds."""
+
+
+NUMBERED_FOLDERS = ("codec", "documents", "segments", "tombstones")
+"""Where the kit puts its files; what lies elsewhere is not ours, whatever it is called."""
+
+NUMBER = re.compile("[0-9]{4,}")
 
 
 def vacuum(folder: str | Path, *, grace_seconds: float = GRACE_SECONDS) -> int:
@@ -47,6 +54,7 @@ def vacuum(folder: str | Path, *, grace_seconds: float = GRACE_SECONDS) -> int:
             if manifest.retired.get(name, found.st_mtime) <= oldest:
                 path.unlink()
                 freed += found.st_size
+        (folder / f"{MANIFEST_NAME}.new").unlink(missing_ok=True)
         _remove_empty_folders(folder)
         sync_folder(folder)
     return freed
@@ -54,15 +62,21 @@ def vacuum(folder: str | Path, *, grace_seconds: float = GRACE_SECONDS) -> int:
 
 def _numbered(folder: Path) -> Iterator[Path]:
     """Files that a commit gave a number: segments/0001/codes.npy, documents/0001.parquet."""
-    for pattern in ("*/*", "*/*/*"):
-        for path in sorted(folder.glob(pattern)):
-            stems = [Path(part).stem for part in path.relative_to(folder).parts]
-            if path.suffix in ALLOWED_SUFFIXES and path.is_file() and any(stem.isdecimal() for stem in stems):
-                yield path
+    for path in _ours(folder):
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.suffix in ALLOWED_SUFFIXES and file.is_file() and not file.is_symlink():
+                yield file
+
+
+def _ours(folder: Path) -> list[Path]:
+    """What has a number in one of our folders, and does not lead elsewhere by a link."""
+    parents = [folder / parent for parent in NUMBERED_FOLDERS if not (folder / parent).is_symlink()]
+    found = [path for parent in parents for path in parent.glob("*")]
+    return sorted(path for path in found if NUMBER.fullmatch(path.stem) and not path.is_symlink())
 
 
 def _remove_empty_folders(folder: Path) -> None:
-    for path in sorted(folder.glob("*/*")):
-        if path.is_dir() and path.name.isdecimal():
+    for path in _ours(folder):
+        if path.is_dir():
             with contextlib.suppress(OSError):
                 path.rmdir()

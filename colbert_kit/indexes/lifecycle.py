@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import GRACE_SECONDS, Commit, Snapshot, exists, vacuum
+from colbert_kit.folders import GRACE_SECONDS, Commit, exists, open_newest, vacuum
 from colbert_kit.indexes.ids import check_ids
 from colbert_kit.indexes.probing import SearchConfig
 from colbert_kit.indexes.reader import IndexReader
@@ -46,8 +46,10 @@ class FolderIndex:
     def __init__(self, folder: Path, section: IndexSection, *, override: bool) -> None:
         self.folder = folder
         if override or not exists(folder):
-            with Commit(folder, replace=True) as commit:
-                section.stage(commit)
+            with Commit(folder, replace=override) as commit:
+                # Another process may have made one since the look above; its documents are not ours to drop.
+                if override or commit.base is None:
+                    section.stage(commit)
         self._open()
         if (found := self._reader.section.engine) != section.engine:
             raise InvalidFolder(
@@ -185,7 +187,7 @@ class FolderIndex:
         self._open()
 
     def _open(self) -> None:
-        self._reader = self._read(Snapshot.open(self.folder))
+        self._reader = open_newest(self.folder, self._read)
 
     def _read(self, snapshot: Snapshot) -> IndexReader:
         return IndexReader(snapshot)

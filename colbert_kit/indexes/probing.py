@@ -29,6 +29,9 @@ ROWS_WORTH_A_THREAD = 128
 
 CENTROIDS_WORTH_A_THREAD = 8192
 
+MAX_STAMP = 65_535
+"""Query tokens that accumulation can tell apart: it stamps a row with a token's number in 16 bits."""
+
 MAX_PROBE_FACTOR = 8
 """How much wider a filter may make the probing."""
 
@@ -109,7 +112,7 @@ class CodedSearch:
         widths = config.for_k(k)
         num_rows = int(self._firsts[-1])
         num_allowed = num_rows if allowed is None else int(np.count_nonzero(allowed))
-        if not len(query) or num_allowed <= 2 * widths.num_rescored:
+        if not 0 < len(query) <= MAX_STAMP or num_allowed <= 2 * widths.num_rescored:
             return self._exhaustive(query, allowed, num_threads)
         if num_allowed < num_rows:
             factor = min(MAX_PROBE_FACTOR, num_rows / num_allowed)
@@ -132,7 +135,8 @@ class CodedSearch:
         every = np.flatnonzero(allowed) if allowed is not None else np.arange(int(self._firsts[-1]))
         rows: NDArray[np.uint32] = every.astype(np.uint32)
         if not len(query):
-            return rows, np.zeros(len(rows), dtype=np.float32)
+            lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(segment.offsets) for segment in self._segments)])
+            return rows, np.where(lengths[rows] > 0, np.float32(0), np.float32(-np.inf))
         return rows, self._run(
             num_threads, lambda segment, some: kernel().rescore(self._codec, segment, query, some), rows
         )

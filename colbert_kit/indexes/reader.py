@@ -82,7 +82,7 @@ class IndexReader:
             For each query ``(row, score)``, best first, ties by id.
 
         Raises:
-            InvalidInput: ``k`` is below 1, or the queries are of another ``dim``.
+            InvalidInput: ``k`` is below 1, or the queries are of another ``dim`` or not finite.
             InvalidFolder: A file was found to be damaged.
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
@@ -92,6 +92,8 @@ class IndexReader:
                 f"the index holds token embeddings of dim {self.dim}, the query's have {queries.dim}. "
                 "Encode it with the model that built the index."
             )
+        if not np.isfinite(queries.embeddings).all():
+            raise InvalidInput("token embeddings of a query must be finite numbers, got NaN or infinity.")
         allowed = None if self._all_alive else self.rows.alive
         if mask is not None:
             allowed = mask if allowed is None else allowed & mask

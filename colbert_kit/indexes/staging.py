@@ -35,6 +35,8 @@ MAX_SEGMENTS = 8
 MAX_REMOVED = 0.2
 """Part of the rows that may be removed ones before a commit rewrites the index without them."""
 
+LARGEST = float(np.finfo(np.float16).max)
+
 GROWTH_TOKENS = 131_072
 """Added tokens held back at most to decide whether the codec must grow: 64 MB of float32 at dim 128."""
 
@@ -55,10 +57,11 @@ def stage_documents_embeddings(
         on_progress: Told of the stages of compression.
 
     Raises:
-        InvalidInput: Other than one text's embeddings an id, or of another ``dim`` than the index, or not finite.
+        InvalidInput: Other than one text's embeddings an id, or of another ``dim`` than the index or one that it cannot
+            have, or not finite.
     """
     section = IndexSection.of(commit)
-    checked = _checked(batches, section.dim)
+    checked = _checked(batches, section)
     first = next(checked, None)
     if first is None:
         if names := list(ids):
@@ -225,14 +228,32 @@ def _stage_coded(
     section.stage(commit, segments=(*section.segments, writer.folder), num_rows=section.num_rows + len(names))
 
 
-def _checked(batches: Iterable[PackedEmbeddings], dim: int | None) -> Any:  # noqa: ANN401 - an iterator
+def _checked(batches: Iterable[PackedEmbeddings], section: IndexSection) -> Any:  # noqa: ANN401 - an iterator
+    dim = section.dim
     for batch in batches:
-        dim = dim or batch.dim
+        if dim is None:
+            _check_dim(batch.dim, section)
+            dim = batch.dim
         if batch.dim != dim:
             raise InvalidInput(f"the index holds token embeddings of dim {dim}, got {batch.dim}. Another model?")
-        if not np.isfinite(batch.embeddings).all():
-            raise InvalidInput("token embeddings must be finite numbers, got NaN or infinity. Look at the model.")
+        # Not a number is not below anything either.
+        if not (np.abs(batch.embeddings) <= LARGEST).all():
+            raise InvalidInput(
+                "token embeddings must be finite numbers that float16 can hold, got NaN, infinity or one above "
+                f"{LARGEST:,.0f}. Look at the model."
+            )
         yield batch
+
+
+def _check_dim(dim: int, section: IndexSection) -> None:
+    """Refuse at the first document what could not be compressed when the index has grown."""
+    if dim < 1:
+        raise InvalidInput("token embeddings must have a dim of 1 or more, got 0.")
+    if section.engine == "plaid" and dim % 8:
+        raise InvalidInput(
+            f"a PLAID index holds token embeddings with a dim that is a multiple of 8, got {dim}. Take a model with "
+            "such a dim (embedding_size=128 for instance), or indexes.Exact."
+        )
 
 
 def _batches_of(segment: PackedEmbeddings, rows: NDArray[np.int64] | None = None) -> Any:  # noqa: ANN401 - an iterator

@@ -50,6 +50,7 @@ class Generation:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.number = snapshot.generation
+        self.model = snapshot.section("model")
         self.index = IndexReader(snapshot)
         self.documents = Documents(snapshot)
         if len(self.index.rows.ids) != len(self.documents):

@@ -12,7 +12,7 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import GRACE_SECONDS, Commit, Snapshot, exists, vacuum
+from colbert_kit.folders import GRACE_SECONDS, Commit, exists, open_newest, vacuum
 from colbert_kit.indexes import EXACT_BELOW, IndexSection, stage_removal, too_many_removed
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
@@ -40,17 +40,17 @@ class Searcher(Reader):
         self,
         folder: Path,
         model: MultiVectorEncoder,
-        snapshot: Snapshot,
+        generation: Generation,
         *,
         dtype: DType,
         links_into: Path | None = None,
     ) -> None:
-        super().__init__(models.inference_model(model, dtype), Generation(snapshot))
+        super().__init__(models.inference_model(model, dtype), generation)
         self.folder = folder
         self.model = model
         self._dtype = dtype
         self._links_into = links_into
-        self._fingerprint = snapshot.section("model")["fingerprint"]
+        self._fingerprint = generation.model["fingerprint"]
         self._writing = threading.Lock()
 
     @classmethod
@@ -99,7 +99,7 @@ class Searcher(Reader):
             if commit.base is not None and not override:
                 raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
             stage_index(commit, model, documents, section, dtype, on_progress, total)
-        return cls(folder, model, Snapshot.open(folder), dtype=dtype)
+        return cls(folder, model, open_newest(folder, Generation), dtype=dtype)
 
     @classmethod
     def open(
@@ -163,9 +163,9 @@ class Searcher(Reader):
         device: str | None,
         links_into: Path | None,
     ) -> Searcher:
-        snapshot = Snapshot.open(folder, verify=verify, links_into=links_into)
-        model = matching_model(snapshot.section("model"), model, device, folder)
-        return cls(folder, model, snapshot, dtype=dtype, links_into=links_into)
+        generation = open_newest(folder, Generation, verify=verify, links_into=links_into)
+        model = matching_model(generation.model, model, device, folder)
+        return cls(folder, model, generation, dtype=dtype, links_into=links_into)
 
     def add(
         self,
@@ -208,7 +208,8 @@ class Searcher(Reader):
         documents = list(documents)
         with self._changing() as commit:
             rows = self._generation.index.rows
-            given = {document.get("id") for document in documents if isinstance(document, Mapping)}
+            # What is no document, or its id no string, is refused where it is encoded.
+            given = {str(document.get("id")) for document in documents if isinstance(document, Mapping)}
             replaced = [one for one in rows.by_id if one in given]
             if replaced:
                 stage_removal(commit, rows.find(replaced))
@@ -264,7 +265,7 @@ class Searcher(Reader):
             old = self._generation.index.section
             section = IndexSection(engine=old.engine, nbits=old.nbits, exact_below=old.exact_below)
             stage_index(commit, model, self.documents(), section, self._dtype, on_progress, len(self))
-        return Searcher(self.folder, model, Snapshot.open(self.folder), dtype=self._dtype)
+        return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self._dtype)
 
     def refresh(self) -> None:
         """Take up what other processes have committed meanwhile.
@@ -272,10 +273,10 @@ class Searcher(Reader):
         Raises:
             InvalidFolder: The folder is damaged, or another model has rebuilt it.
         """
-        snapshot = Snapshot.open(self.folder, links_into=self._links_into)
-        if snapshot.section("model").get("fingerprint") != self._fingerprint:
+        generation = open_newest(self.folder, Generation, links_into=self._links_into)
+        if generation.model.get("fingerprint") != self._fingerprint:
             raise InvalidFolder(f"{self.folder} was rebuilt with another model meanwhile. Open it again.")
-        self._generation = Generation(snapshot)
+        self._generation = generation
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Commit]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colbert_kit.errors import InvalidFolder
-from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.folders import Commit, Snapshot, open_newest, vacuum
 from colbert_kit.folders.manifest import FileEntry, Manifest
 
 NUMBERS = np.arange(6, dtype=np.float16).reshape(2, 3)
@@ -213,3 +213,72 @@ def test_readers_always_see_one_whole_generation(folder):
     for reader in readers:
         reader.join()
     assert failures == []
+
+
+def test_reader_that_a_vacuum_overtakes_begins_again(tmp_path):
+    def commit(number):
+        with Commit(tmp_path, replace=True) as commit:
+            commit.write_array(f"segments/{number:04d}/a.npy", np.full(3, number))
+            commit.sections["index"] = {"number": number}
+
+    def read(snapshot):
+        number = snapshot.section("index")["number"]
+        if number < 3:
+            commit(number + 1)
+            vacuum(tmp_path, grace_seconds=0)
+        return number, snapshot.array(f"segments/{number:04d}/a.npy").tolist()
+
+    commit(1)
+
+    assert open_newest(tmp_path, read) == (3, [3, 3, 3])
+
+
+def test_file_that_has_got_the_name_of_one_that_is_gone_is_not_mixed_in(tmp_path):
+    def commit(*names):
+        with Commit(tmp_path, replace=True) as commit:
+            for name in names:
+                commit.write_array(f"segments/{name}.npy", np.full(2, generation[0]))
+            commit.sections["index"] = {"names": names}
+        vacuum(tmp_path, grace_seconds=0)
+        generation[0] += 1
+
+    def read(snapshot):
+        arrays = []
+        for name in snapshot.section("index")["names"]:
+            arrays.append(snapshot.array(f"segments/{name}.npy").tolist())
+            if generation[0] == 2:
+                # Between two files of the first generation.
+                commit("0003")
+                commit("0004", "0002")
+        return arrays
+
+    generation = [1]
+    commit("0001", "0002")
+
+    assert open_newest(tmp_path, read) == [[3, 3], [3, 3]]
+
+
+def test_damage_is_not_read_again_and_again(folder):
+    calls = []
+
+    def read(snapshot):
+        calls.append(snapshot)
+        raise InvalidFolder("damaged")
+
+    with pytest.raises(InvalidFolder, match="damaged"):
+        open_newest(folder, read)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("change", [{"generation": 7}, {"index": {"dim": 4}}, {"more": 1}, {"sha256": None}, {}])
+def test_manifest_that_was_changed_is_caught_by_verify(folder, change):
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | change, sort_keys=True))
+
+    Snapshot.open(folder)
+    if not change:
+        assert Snapshot.open(folder, verify=True).generation == 1
+    else:
+        with pytest.raises(InvalidFolder, match="does not match its own sha256"):
+            Snapshot.open(folder, verify=True)

@@ -12,23 +12,31 @@ import io
 import itertools
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ADDED", "FIRST", "REPLACEMENT", "die", "main"]
+__all__ = ["ADDED", "FIRST", "REPLACEMENT", "UPDATED", "die", "main"]
 
 FIRST = [{"id": f"old{n}", "text": f"the old song of the river {n}", "year": 2000 + n} for n in range(4)]
 ADDED = [{"id": f"new{n}", "text": f"night rain on the mountain {n}", "year": 2010 + n} for n in range(3)]
 REPLACEMENT = [{"id": f"replaced{n}", "text": f"music in the city {n}", "year": 2020 + n} for n in range(3)]
 REMOVED = ["old0", "old2"]
+UPDATED = [{"id": "old1", "text": "bread by the river", "year": 1}, ADDED[0]]
 
 OPERATIONS: dict[str, Callable[[Any, Any, Path], None]] = {
     "build": lambda kit, model, folder: kit.Searcher.build(folder, model, FIRST, dtype="float32"),
     "add": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").add(ADDED),
     "remove": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").remove(REMOVED),
+    "build compressed": lambda kit, model, folder: kit.Searcher.build(
+        folder, model, FIRST, dtype="float32", exact_below=0
+    ),
+    "update": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").update(UPDATED),
+    "compact": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").compact(),
+    "vacuum": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").vacuum(grace_seconds=0),
     "override": lambda kit, model, folder: kit.Searcher.build(
         folder, model, REPLACEMENT, dtype="float32", override=True
     ),
@@ -130,10 +138,13 @@ def main() -> None:
 
     import colbert_kit
     from colbert_kit import Searcher, models
+    from colbert_kit.machine import product_dtype
+    from colbert_kit.scores import kernel
 
     # OpenMP's threads do not survive a fork, and a child that waits for them hangs.
     torch.set_num_threads(1)
-    _ = Searcher
+    # What is measured and compiled once a machine is written before children's events are counted.
+    _ = Searcher, kernel(), product_dtype(torch.device("cpu"))
     model = models.ColBERT(sys.argv[1], device="cpu")
     for line in sys.stdin:
         order = json.loads(line)
@@ -150,6 +161,8 @@ def _child(order: dict[str, Any], kit: Any, model: Any) -> None:
     try:
         if order["operation"] == "add for ever":
             _add_for_ever(kit, model, Path(order["folder"]))
+        if order["operation"] == "change for ever":
+            _change_for_ever(kit, model, Path(order["folder"]), order["seed"])
         events = Events(order.get("kill_at"))
         events.watch()
         OPERATIONS[order["operation"]](kit, model, Path(order["folder"]))
@@ -169,6 +182,34 @@ def _add_for_ever(kit: Any, model: Any, folder: Path) -> None:
         _say(begun=f"n{number}")
         searcher.add([{"id": f"n{number}", "text": "night rain on the mountain"}])
         _say(acknowledged=f"n{number}")
+
+
+def _change_for_ever(kit: Any, model: Any, folder: Path, seed: int) -> None:
+    """Build anew, then change at random; each step says what must be there once it has happened."""
+    chosen = random.Random(seed)
+    searcher = None
+    ids: set[str] = set()
+    for number in itertools.count():
+        step = "build" if searcher is None else chosen.choice(("add", "remove", "update", "vacuum", "compact"))
+        some = chosen.sample(sorted(ids), min(len(ids), chosen.randint(1, 3)))
+        new = [{"id": f"n{number}", "text": f"night rain on the mountain {number}", "year": number}]
+        after = {"build": {f"n{number}"}, "add": ids | {f"n{number}"}, "remove": ids - set(some)}.get(step, ids)
+        _say(begun=sorted(after))
+        if step == "build":
+            options = {"exact_below": chosen.choice((0, 10**9)), "override": True, "dtype": "float32"}
+            searcher = kit.Searcher.build(folder, model, new, **options)
+        elif step == "add":
+            searcher.add(new)
+        elif step == "remove":
+            searcher.remove(some)
+        elif step == "update":
+            searcher.update([{"id": one, "text": f"the song {number}", "year": number} for one in some])
+        elif step == "vacuum":
+            searcher.vacuum(grace_seconds=0)
+        else:
+            searcher.compact()
+        ids = after
+        _say(acknowledged=sorted(after))
 
 
 def _say(**answer: object) -> None:
