@@ -114,7 +114,7 @@ class Rows:
 def _read_ids(snapshot: Snapshot, folder: str) -> list[str]:
     offsets: NDArray[Any] = snapshot.array(f"{folder}/id_offsets.npy", dtype="int64", ndim=1)
     content = snapshot.array(f"{folder}/ids.npy", dtype="uint8", ndim=1).tobytes()
-    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(content) or (np.diff(offsets) < 1).any():
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(content) or (offsets[1:] <= offsets[:-1]).any():
         raise InvalidFolder(f"{snapshot.folder / folder}: the ids are damaged. Build or download the index again.")
     try:
         bounds = offsets.tolist()

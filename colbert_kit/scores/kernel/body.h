@@ -35,9 +35,10 @@ INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, 
             int beats = 0;
             for (int i = 0; i < NV * W; i++) beats |= row[i] > thresholds[i];
             for (int i = 0; i < NV * W; i++) {
-                int32_t level = (int32_t)(row[i] * 255.0f + 0.5f);
-                level = level < 0 ? 0 : level;
-                out[i] = (uint8_t)(level > 255 ? 255 : level);
+                /* Bounded before the cast, which is undefined for what is no number or has no int. */
+                float level = row[i] * 255.0f + 0.5f;
+                level = level > 0.0f ? level : 0.0f;
+                out[i] = (uint8_t)(int32_t)(level < 255.0f ? level : 255.0f);
             }
             if (!beats) continue;
             for (int32_t i = 0; i < width; i++) {
@@ -237,7 +238,7 @@ INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *pa
 TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const float *groups, int32_t num_groups,
                            const float *panels, const int64_t *starts, const int64_t *bounds, int32_t probe,
                            int32_t *visits, int32_t *order, int64_t *counts, float *best, int32_t *codes) {
-    if (probe > 64) return TOO_WIDE;
+    if (probe < 1 || probe > 64 || num_groups < 1) return TOO_WIDE;
     memset(counts, 0, sizeof(int64_t) * (size_t)(num_groups + 1));
     for (int64_t t = 0; t < num; t += 6) {
         const float *rows[6];
