@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 __all__ = ["num_cores", "run", "sharing"]
@@ -60,7 +60,10 @@ def sharing() -> Iterator[int]:
 
 
 def run(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
-    """Results of ``function`` for each item, in order, on at most ``threads`` threads, one of them this one."""
+    """Results of ``function`` for each item, in order, on at most ``threads`` threads, one of them this one.
+
+    An error of one of them is raised here, when none of them runs any more.
+    """
     if threads <= 1 or len(items) <= 1:
         return [function(item) for item in items]
     executor = _pool.executor()
@@ -70,6 +73,11 @@ def run(function: Callable[[Item], Result], items: Sequence[Item], threads: int)
         return [function(item) for item in lane]
 
     others = [executor.submit(work, lane) for lane in lanes[1:]]
-    parts = [work(lanes[0]), *(other.result() for other in others)]
+    try:
+        parts = [work(lanes[0]), *(other.result() for other in others)]
+    except BaseException:
+        # They write into arrays that the caller's next search uses again.
+        wait(others)
+        raise
     results: list[Result] = [parts[number % len(lanes)][number // len(lanes)] for number in range(len(items))]
     return results

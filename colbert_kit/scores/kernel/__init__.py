@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.scores.kernel.compiling import find_or_compile
+from colbert_kit.scores.kernel.finding import find_or_compile
 from colbert_kit.scores.kernel.native import INSTRUCTION_SETS, NativeKernel
 from colbert_kit.scores.kernel.twin import NumpyKernel
 from colbert_kit.scores.kernel.views import NBITS, CodecView, SegmentView, byte_weights, reversed_codes

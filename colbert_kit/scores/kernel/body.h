@@ -293,7 +293,7 @@ INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *pa
 TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const float *groups, int32_t num_groups,
                            const float *panels, const int64_t *starts, const int64_t *bounds, int32_t probe,
                            int32_t *visits, int32_t *order, int64_t *counts, float *best, int32_t *codes) {
-    if (probe > 64) return TOO_WIDE;
+    if (probe < 1 || probe > 64 || num_groups < 1) return TOO_WIDE;
     memset(counts, 0, sizeof(int64_t) * (size_t)(num_groups + 1));
     for (int64_t t = 0; t < num; t += 6) {
         const float *rows[6];

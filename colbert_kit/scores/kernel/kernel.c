@@ -11,6 +11,7 @@
 #define DAMAGED 1
 #define TOO_WIDE 2
 #define MAX_DIM 4096
+#define MAX_TOKENS 65535
 
 /* What a function may need of an index, in one place; the members' meaning is in native.py. */
 typedef struct {
@@ -142,12 +143,14 @@ int ck_widest(void) {
 /* Adds, for each query token, the similarity of its probed cells to the rows they list. A row counts once a token, with
    the best of its cells, as cells come best first; a token that does not meet a row stands at its last cell's
    similarity for all rows alike, and so adds nothing. `sums` and `stamps` (num_rows,) are zero before and after.
+   Stamps hold the numbers of MAX_TOKENS tokens; later ones add nothing, long after sums have reached their end.
    Found rows go to `found` with their sums; returns how many, or -1 where the postings are damaged. */
 int64_t ck_accumulate(const segment_t *s, const int32_t *cells, const float *similarities, int32_t num_tokens,
                       int32_t nprobe, const uint8_t *allowed, uint16_t *sums, uint16_t *stamps, uint32_t *found,
                       uint32_t *found_sums) {
     int64_t count = 0;
     int damaged = 0;
+    if (num_tokens > MAX_TOKENS) num_tokens = MAX_TOKENS;
     for (int32_t i = 0; i < num_tokens && !damaged; i++) {
         float last = clamped(similarities[(int64_t)i * nprobe + nprobe - 1]);
         for (int32_t j = 0; j < nprobe && !damaged; j++) {

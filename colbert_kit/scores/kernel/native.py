@@ -156,7 +156,7 @@ class NativeKernel:
             _at(residuals), _at(norms),
         )  # fmt: skip
         if status:
-            raise ValueError(f"codes must be below {len(codec.centroids)}")
+            raise ValueError(f"codes must be below {len(codec.centroids)}, and dim at most 4,096, got {codec.dim}")
         return residuals, norms
 
     def panels(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -180,7 +180,7 @@ class NativeKernel:
             panels: The groups' centroids, one group's ``panels`` after the other's.
             starts: Where each group's panels begin, ``(num_groups,)``.
             bounds: Number of its first centroid and the end of the last one's, ``(num_groups + 1,)``.
-            probe: At most 64.
+            probe: 1 to 64.
         """
         visits, order = np.empty((2, len(tokens) * probe), dtype=np.int32)
         counts = np.empty(len(bounds), dtype=np.int64)
@@ -190,7 +190,7 @@ class NativeKernel:
             _at(bounds), probe, _at(visits), _at(order), _at(counts), _at(best), _at(codes),
         )  # fmt: skip
         if status:
-            raise ValueError(f"probe must be at most 64, got {probe}")
+            raise ValueError(f"probe must be 1 to 64 of at least one group, got {probe} of {len(starts)}")
         return codes
 
     def decode(self, codec: CodecView, segment: SegmentView, start: int, stop: int) -> NDArray[np.float32]:

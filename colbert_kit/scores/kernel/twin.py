@@ -12,6 +12,9 @@ from colbert_kit.scores.kernel.views import CodecView, SegmentView
 
 __all__ = ["NumpyKernel"]
 
+MAX_TOKENS = 65_535
+"""Tokens of a query that ``accumulate`` counts, as in kernel.c."""
+
 
 class NumpyKernel:
     """The same functions as ``NativeKernel``, tens of times slower."""
@@ -31,6 +34,8 @@ class NumpyKernel:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """See ``Kernel.similarities``."""
         values = codec.centroids[first:last] @ query.T
+        # What is not a number is near nothing.
+        values[np.isnan(values)] = -np.inf
         if exact is not None:
             exact[first:last, : len(query)] = values
         table[first:last, len(query) :] = 0
@@ -40,6 +45,7 @@ class NumpyKernel:
         best = np.full((len(query), nprobe), -np.inf, dtype=np.float32)
         cells[:, : order.shape[1]] = order + first
         best[:, : order.shape[1]] = np.take_along_axis(values.T, order, axis=1)
+        cells[np.isneginf(best)] = -1
         return cells, best
 
     def accumulate(
@@ -50,7 +56,7 @@ class NumpyKernel:
         sums = np.zeros(len(segment), dtype=np.uint32)
         found = np.zeros(len(segment), dtype=bool)
         levels = np.clip(similarities, 0, 1)
-        for mine, level in zip(cells, levels, strict=True):
+        for mine, level in zip(cells[:MAX_TOKENS], levels[:MAX_TOKENS], strict=True):
             gains = np.zeros(len(segment), dtype=np.uint32)
             for cell, gain in zip(mine[::-1], (255 * (level - level[-1]) + np.float32(0.5))[::-1], strict=True):
                 if not 0 <= cell < len(segment.posting_offsets) - 1:
@@ -86,6 +92,7 @@ class NumpyKernel:
         out = np.full(len(rows), -np.inf, dtype=np.float32)
         if len(tokens):
             similarity = self._decoded(codec, segment, tokens) @ query.T
+            similarity[np.isnan(similarity)] = -np.inf
             out[~empty] = np.maximum.reduceat(similarity, starts[~empty], axis=0).sum(axis=1)
         return out
 
@@ -121,7 +128,7 @@ class NumpyKernel:
     def _decoded(codec: CodecView, segment: SegmentView, tokens: NDArray[Any]) -> NDArray[np.float32]:
         centroids = codec.centroids[_codes(codec, segment, tokens)]
         decoded = centroids + codec.byte_weights[segment.residuals[tokens]].reshape(len(tokens), codec.dim)
-        unit: NDArray[np.float32] = decoded * segment.inverse_norms[tokens].astype(np.float32)[:, None]
+        unit: NDArray[np.float32] = decoded * _from_half(segment.inverse_norms[tokens])[:, None]
         return unit
 
 
@@ -139,6 +146,13 @@ def _codes(codec: CodecView, segment: SegmentView, tokens: NDArray[Any]) -> NDAr
     if len(codes) and codes.max() >= len(codec.centroids):
         raise InvalidFolder(f"{segment.name}: a code is out of range. Build or download the index again.")
     return codes
+
+
+def _from_half(norms: NDArray[np.float16]) -> NDArray[np.float32]:
+    """As kernel.c reads them: without sign, and large where a damaged file has infinity or no number."""
+    bits = (norms.view(np.uint16) & np.uint16(0x7FFF)).astype(np.uint32) << np.uint32(13)
+    values: NDArray[np.float32] = bits.view(np.float32) * np.float32(2.0**112)
+    return values
 
 
 def _check_rows(segment: SegmentView, rows: NDArray[np.uint32]) -> None:
