@@ -164,7 +164,7 @@ def test_ids_stay_with_their_documents_through_every_change(index):
     for step in range(12):
         added = some_documents(4, seed=10 + step, prefix=f"s{step}-")
         index.add_documents(list(added), list(added.values()))
-        gone = list(truth)[step :: 20]
+        gone = list(truth)[step::20]
         index.remove_documents(gone)
         truth = {one: tokens for one, tokens in (truth | added).items() if one not in gone}
         if step % 5 == 4:

@@ -52,9 +52,10 @@ static inline levels_t load_levels(const uint8_t *p) { return _mm_loadu_si128((c
 static inline levels_t max_levels(levels_t a, levels_t b) { return _mm_max_epu8(a, b); }
 /* Eight similarities as levels; the packing saturates at 0 and 255. */
 static inline void store_levels(const float *values, uint8_t *levels) {
-    __m128 scale = _mm_set1_ps(255.0f);
-    __m128i low = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(values), scale));
-    __m128i high = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(values + 4), scale));
+    /* The order of operands keeps what is not a number, which then becomes the least integer, and so level 0. */
+    __m128 one = _mm_set1_ps(1.0f), scale = _mm_set1_ps(255.0f);
+    __m128i low = _mm_cvtps_epi32(_mm_mul_ps(_mm_min_ps(one, _mm_loadu_ps(values)), scale));
+    __m128i high = _mm_cvtps_epi32(_mm_mul_ps(_mm_min_ps(one, _mm_loadu_ps(values + 4)), scale));
     __m128i words = _mm_packs_epi32(low, high);
     _mm_storel_epi64((__m128i *)levels, _mm_packus_epi16(words, words));
 }
@@ -76,8 +77,9 @@ static inline levels_t max_levels(levels_t a, levels_t b) {
 }
 static inline void store_levels(const float *values, uint8_t *levels) {
     for (int i = 0; i < 8; i++) {
-        float level = nearbyintf(values[i] * 255.0f);
-        levels[i] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+        float level = values[i] * 255.0f;
+        level = level > 0 ? level : 0;
+        levels[i] = (uint8_t)nearbyintf(level < 255 ? level : 255);
     }
 }
 static inline int any_above(const float *values, const float *thresholds) {
