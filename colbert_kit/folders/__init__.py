@@ -10,4 +10,14 @@ from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
 from colbert_kit.folders.snapshot import Snapshot, exists, open_newest
 from colbert_kit.folders.vacuum import GRACE_SECONDS, vacuum
 
-__all__ = ["FORMAT_VERSION", "GRACE_SECONDS", "Commit", "FileEntry", "Manifest", "Snapshot", "exists", "open_newest", "vacuum"]
+__all__ = [
+    "FORMAT_VERSION",
+    "GRACE_SECONDS",
+    "Commit",
+    "FileEntry",
+    "Manifest",
+    "Snapshot",
+    "exists",
+    "open_newest",
+    "vacuum",
+]

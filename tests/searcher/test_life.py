@@ -22,7 +22,9 @@ def searcher(tmp_path, tiny_model, tiny_documents, request):
 @pytest.fixture(scope="module")
 def many(tmp_path_factory, tiny_model, tiny_documents):
     """Three hundred documents, compressed, some of them removed; tests only read it."""
-    documents = [one | {"id": f"{number}-{one['id']}", "copy": number} for number in range(10) for one in tiny_documents]
+    documents = [
+        one | {"id": f"{number}-{one['id']}", "copy": number} for number in range(10) for one in tiny_documents
+    ]
     folder = tmp_path_factory.mktemp("many") / "index"
     searcher = Searcher.build(folder, tiny_model, documents, dtype="float32", exact_below=0)
     searcher.remove([one["id"] for one in documents[::11]])
