@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import GRACE_SECONDS, Commit, exists, open_newest, vacuum
+from colbert_kit.folders import GRACE_SECONDS, Commit, Snapshot, exists, open_newest, vacuum
 from colbert_kit.indexes.ids import check_ids
 from colbert_kit.indexes.probing import SearchConfig
 from colbert_kit.indexes.reader import IndexReader

@@ -208,7 +208,6 @@ class Searcher(Reader):
         documents = list(documents)
         with self._changing() as commit:
             rows = self._generation.index.rows
-            # What is no document, or its id no string, is refused where it is encoded.
             given = {str(document.get("id")) for document in documents if isinstance(document, Mapping)}
             replaced = [one for one in rows.by_id if one in given]
             if replaced:

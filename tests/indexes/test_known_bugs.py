@@ -216,7 +216,7 @@ def test_13_every_token_is_in_the_postings_of_its_centroid_after_every_change(tm
 
 @pytest.mark.parametrize(("dim", "nbits"), [(12, 4), (128, 3)])
 def test_14_dims_and_bits_that_cannot_be_packed_are_refused_before_anything_is_written(tmp_path, dim, nbits):
-    with pytest.raises(InvalidInput, match="multiple of 8, got 12|nbits must be one of 1, 2, 4, 8, got 3"):
+    with pytest.raises(InvalidInput, match=r"multiple of 8, got 12|nbits must be one of 1, 2, 4, 8, got 3"):
         PLAID(tmp_path, "x", nbits=nbits).add_documents(["a"], [np.ones((1, dim), np.float32)])
     assert not (tmp_path / "x/segments").exists() or not list((tmp_path / "x/segments").iterdir())
 
