@@ -12,13 +12,13 @@ typedef int32_t NAME(vi) __attribute__((vector_size(4 * W)));
     static __attribute__((noinline)) TARGET void NAME(dots_##R##_##NV)(const float *rows, int64_t stride, int32_t dim, \
                                                                        const float *query, int64_t lanes, vf *acc) {   \
         vf sums[R * NV], q[NV];                                                                                        \
-        for (int i = 0; i < R * NV; i++) sums[i] = (vf){0};                                                            \
+        UNROLL for (int i = 0; i < R * NV; i++) sums[i] = (vf){0};                                                     \
         for (const float *end = rows + dim; rows < end; rows++, query += lanes) {                                      \
-            for (int v = 0; v < NV; v++) { q[v] = *(const vf *)(query + v * W); KEEP(q[v]); }                          \
-            for (int r = 0; r < R; r++)                                                                                \
-                for (int v = 0; v < NV; v++) sums[r * NV + v] += rows[r * stride] * q[v];                              \
+            UNROLL for (int v = 0; v < NV; v++) { q[v] = *(const vf *)(query + v * W); KEEP(q[v]); }                   \
+            UNROLL for (int r = 0; r < R; r++)                                                                         \
+                UNROLL for (int v = 0; v < NV; v++) sums[r * NV + v] += rows[r * stride] * q[v];                       \
         }                                                                                                              \
-        for (int i = 0; i < R * NV; i++) acc[i] = sums[i];                                                             \
+        UNROLL for (int i = 0; i < R * NV; i++) acc[i] = sums[i];                                                      \
     }
 DOTS(8, 1)
 DOTS(4, 1)
@@ -57,6 +57,7 @@ INLINE void NAME(centroid_block)(const codec_t *c, int64_t first, int64_t last, 
         vf acc[16] = {{0}};
         float values[16 * W];
         int64_t valid = last - k < R ? last - k : R;
+        prefetch(c->centroids + (k + R) * c->dim, last - k > 2 * R ? (int64_t)R * c->dim * 4 : 0);
         if (valid == R) NAME(dots)(c->centroids + k * c->dim, c->dim, c->dim, query + column, lanes, R, NV, acc);
         else
             for (int64_t r = 0; r < valid; r++)
@@ -128,6 +129,12 @@ TARGET int NAME(ck_approximate)(const codec_t *c, const segment_t *s, const uint
 /* What the bytes of a residual stand for, (dim,). */
 INLINE void NAME(unpack)(const codec_t *c, const uint8_t *residual, float *x) {
     int32_t per = 8 / c->nbits, bytes = c->dim / per;
+#if UNPACK_CODES
+    if (c->halves && c->dim % 32 == 0) {
+        for (int32_t j = 0; j < bytes; j += 16) unpack_codes(c, residual + j, x + 2 * j);
+        return;
+    }
+#endif
     if (per == 2)
         for (int32_t j = 0; j < bytes; j++) memcpy(x + 2 * j, c->weights + 2 * residual[j], 8);
     else if (per == 4)
@@ -153,12 +160,22 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
     for (int64_t n = 0; n < num; n++) {
         if (rows[n] >= s->num_rows) return DAMAGED;
         int64_t start = s->offsets[rows[n]], stop = s->offsets[rows[n] + 1];
+        if (n + 1 < num && rows[n + 1] < s->num_rows) {
+            int64_t next = s->offsets[rows[n + 1]];
+            prefetch(s->residuals + next * bytes, next < s->offsets[rows[n + 1] + 1] ? 16 * bytes : 0);
+            if (next < s->offsets[rows[n + 1] + 1]) {
+                prefetch((const uint8_t *)s->codes + next * s->code_bytes, 64);
+                prefetch(s->inverse_norms + next, 64);
+            }
+        }
         vf best[4];
         for (int v = 0; v < NV; v++) best[v] = (vf){0} - INFINITY;
         for (int64_t t = start; t < stop; t += R) {
             int valid = stop - t < R ? (int)(stop - t) : R;
             vf acc[16] = {{0}};
             const float *similarities[8];
+            for (int64_t next = t + 2 * R; exact && next < t + 3 * R && next < stop; next++)
+                if (code_at(s, next) < c->num_centroids) __builtin_prefetch(exact + code_at(s, next) * lanes + column);
             for (int r = 0; r < R; r++) similarities[r] = zeros;
             for (int r = 0; r < valid; r++) {
                 int64_t code = code_at(s, t + r);
@@ -166,7 +183,6 @@ INLINE int NAME(rescore_block)(const codec_t *c, const segment_t *s, const float
                 const uint8_t *residual = s->residuals + (t + r) * bytes;
                 if (exact) {
                     similarities[r] = exact + code * lanes + column;
-                    __builtin_prefetch(similarities[r]);
                     NAME(unpack)(c, residual, x + r * c->dim);
                 } else
                     NAME(decode)(c, c->centroids + code * c->dim, residual, x + r * c->dim);
@@ -251,12 +267,12 @@ TARGET int NAME(ck_decode)(const codec_t *c, const segment_t *s, int64_t start, 
 /* Products of six tokens with one block of a blocked panel: 2 W columns, (dim, 2 W). */
 INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *block, float values[6][2 * W]) {
     vf acc[12];
-    for (int i = 0; i < 12; i++) acc[i] = (vf){0};
+    UNROLL for (int i = 0; i < 12; i++) acc[i] = (vf){0};
     for (int32_t d = 0; d < dim; d++, block += 2 * W) {
         vf low = *(const vf *)block, high = *(const vf *)(block + W);
         KEEP(low);
         KEEP(high);
-        for (int r = 0; r < 6; r++) {
+        UNROLL for (int r = 0; r < 6; r++) {
             acc[2 * r] += rows[r][d] * low;
             acc[2 * r + 1] += rows[r][d] * high;
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_float, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ DAMAGED, TOO_WIDE = 1, 2
 
 class _Codec(Structure):
     _fields_ = [
-        ("centroids", c_void_p), ("weights", c_void_p), ("num_centroids", c_int64), ("dim", c_int32), ("nbits", c_int32)
+        ("centroids", c_void_p), ("weights", c_void_p), ("halves", c_void_p), ("step", c_float),
+        ("num_centroids", c_int64), ("dim", c_int32), ("nbits", c_int32),
     ]  # fmt: skip
 
 
@@ -219,7 +220,11 @@ class NativeKernel:
 
     @staticmethod
     def _codec(codec: CodecView) -> _Codec:
-        return _Codec(_at(codec.centroids), _at(codec.byte_weights), len(codec.centroids), codec.dim, codec.nbits)
+        halves, step = codec.halves
+        return _Codec(
+            _at(codec.centroids), _at(codec.byte_weights), _at(halves) if codec.nbits == 4 else None, step,
+            len(codec.centroids), codec.dim, codec.nbits,
+        )  # fmt: skip
 
     @staticmethod
     def _segment(segment: SegmentView) -> _Segment:

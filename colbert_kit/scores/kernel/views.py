@@ -50,6 +50,17 @@ class CodecView:
         return byte_weights(self.weights)
 
     @functools.cached_property
+    def halves(self) -> tuple[NDArray[np.uint8], float]:
+        """Weights of the codes as they are stored, in whole steps of 1/32,767 of the largest, and the step.
+
+        Their low bytes and their high bytes, ``(2, 2**nbits)``: with 4 bits a register holds them.
+        """
+        largest = float(np.abs(self.weights).max())
+        step = largest / 32767 if np.isfinite(largest) and largest > 0 else 1.0
+        steps = np.rint(self.weights[self.reversed] / step).astype("<i2")
+        return np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 2).T), step
+
+    @functools.cached_property
     def reversed(self) -> NDArray[np.uint8]:
         """The code of each bucket as it is stored, ``(2**nbits,)``."""
         return reversed_codes(self.nbits)
