@@ -12,9 +12,10 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     COLBERT_KIT_CACHE=tempfile.mkdtemp(prefix="colbert-kit-cache-"),
     GRADIO_ANALYTICS_ENABLED="False",
-    CUDA_VISIBLE_DEVICES="",
     TOKENIZERS_PARALLELISM="false",
 )
+# On a machine with a GPU: CUDA_VISIBLE_DEVICES=0 pytest -m gpu
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import hypothesis
 import pytest

@@ -61,8 +61,8 @@ class SearchConfig:
 
     def for_k(self, k: int) -> Widths:
         """The numbers for a search of ``k`` hits."""
-        rescored = max(k, self.num_rescored or max(256, 4 * k))
-        return Widths(self.nprobe or 8, max(rescored, self.num_approximated or max(4096, 16 * k)), rescored)
+        rescored = max(k, self.num_rescored or max(1024, 4 * k))
+        return Widths(self.nprobe or 4, max(rescored, self.num_approximated or max(4096, 16 * k)), rescored)
 
 
 @dataclass(frozen=True)

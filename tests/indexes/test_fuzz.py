@@ -71,14 +71,14 @@ def test_damaged_searcher_is_refused_or_answers_with_ids_that_exist(searcher_fol
     check(outcomes(0, NUM_CASES // 2, searcher_folder, tiny_model_folder))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_two_thousand_damaged_indexes(index_folder, part):
     size = NUM_CASES_SLOW // 4
     check(outcomes(1000 + part * size, 1000 + (part + 1) * size, index_folder))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_two_thousand_damaged_searchers(searcher_folder, tiny_model_folder, part):
     size = NUM_CASES_SLOW // 4

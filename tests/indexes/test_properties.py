@@ -128,7 +128,7 @@ def test_any_life_of_an_index_equals_a_dictionary(part):
     live(range(part, NUM_LIVES, 3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
 def test_a_thousand_lives_equal_a_dictionary(part):
     live(range(NUM_LIVES + part, NUM_LIVES + NUM_LIVES_SLOW, 10))

@@ -13,7 +13,7 @@ import pytest
 from colbert_kit.scores.kernel.compiling import COMPILER_SECONDS, FLAGS, SOURCES
 from tests.scores.conftest import LIBRARY_UNDER_TEST
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 HERE = Path(__file__).parent

@@ -109,7 +109,7 @@ def test_killed_at_every_fourth_event_a_rewriting_change_has_happened_or_not(
     kill_at_events(nursery, template, tmp_path, tiny_model, operation, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("operation", ["update", "compact"])
 def test_killed_at_any_event_a_rewriting_change_has_happened_or_not(nursery, template, tmp_path, tiny_model, operation):
     kill_at_events(nursery, template, tmp_path, tiny_model, operation, 1)
@@ -220,7 +220,7 @@ def test_acknowledged_documents_survive_kills_at_random_moments(nursery, templat
     assert num_acknowledged > NUM_RANDOM_KILLS / 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_changes_of_every_kind_have_happened_or_not_at_500_random_kills(nursery, tmp_path, tiny_model):
     generator, last = random.Random(1), None
     num_acknowledged = 0

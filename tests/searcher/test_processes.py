@@ -17,7 +17,7 @@ NUM_READERS = 4
 
 @pytest.mark.parametrize(
     ("seconds", "exact_below"),
-    [(5, 400), pytest.param(60, 0, marks=pytest.mark.slow), pytest.param(60, 10**9, marks=pytest.mark.slow)],
+    [(5, 400), pytest.param(60, 0, marks=pytest.mark.long), pytest.param(60, 10**9, marks=pytest.mark.long)],
 )
 def test_readers_beside_a_writer_see_whole_generations_only(tmp_path, tiny_model, seconds, exact_below):
     folder, stop = tmp_path / "index", tmp_path / "stop"
