@@ -18,7 +18,7 @@ __all__ = ["Snapshot", "array_header", "exists", "hash_file", "open_newest"]
 
 T = TypeVar("T")
 
-MAX_RETRIES = 10
+MAX_RETRIES = 50
 """How often a reader begins again because a writer committed meanwhile; each try takes milliseconds."""
 
 
@@ -55,9 +55,11 @@ def open_newest(
         try:
             snapshot = Snapshot(folder, verify=verify, links_into=links_into)
             opened = read(snapshot)
-        except InvalidFolder:
+        except (InvalidFolder, FileNotFoundError) as error:
             if _stat_manifest(Path(folder)) == before:
-                raise
+                if isinstance(error, InvalidFolder):
+                    raise
+                raise InvalidFolder(f"{error.filename} is missing. Build or download the folder again.") from error
             continue
         # A file that has gone may have gone before it was read, and another have got its name.
         if _stat_manifest(Path(folder)) == before or snapshot.is_whole():

@@ -135,3 +135,20 @@ def test_loading_the_library_leaves_denormals_as_they_are():
     )
     run = subprocess.run([sys.executable, "-c", LIGHT + code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize("query_length", QUERY_LENGTHS)
+@pytest.mark.parametrize("dim", DIMS)
+@pytest.mark.parametrize("nbits", NBITS)
+def test_scores_with_the_centroids_similarities_at_hand_are_those_without(native, nbits, dim, query_length):
+    codec, query = make_codec(dim=dim, nbits=nbits), make_query(query_length, dim)
+    segment = make_segment(codec)
+    rows, number = all_rows(segment), len(codec.centroids)
+    levels = np.zeros((number, -(-query_length // 16) * 16), np.uint8)
+    exact = np.zeros((number, -(-query_length // native.lanes) * native.lanes), np.float32)
+    native.similarities(codec, query, 2, 0, number, levels, exact)
+
+    scores = native.rescore(codec, segment, query, rows, exact)
+
+    np.testing.assert_allclose(exact[:, :query_length], codec.centroids @ query.T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scores, native.rescore(codec, segment, query, rows), rtol=1e-4, atol=1e-3)
