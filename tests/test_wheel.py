@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 KERNEL = "colbert_kit/scores/kernel"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
