@@ -10,11 +10,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from colbert_kit.documents.schema import merge_schemas
-from colbert_kit.folders import Commit
+from colbert_kit.folders import Commit, first_to_merge
 
 __all__ = ["stage_documents_compaction", "stage_documents_merge"]
-
-MAX_FILES = 8
 
 GROUPS_AT_ONCE = 16
 """Row groups rewritten at a time: 4,096 texts."""
@@ -24,18 +22,10 @@ ROWS_PER_GROUP = 256
 
 
 def stage_documents_merge(commit: Commit) -> None:
-    """Make the newest files one where there are more than eight; rows keep their numbers.
-
-    The run that is merged reaches back as long as the file before it has no more rows than twice the run.
-    """
+    """Make the newest files one where there are too many (``folders.first_to_merge``); rows keep their numbers."""
     files: list[str] = commit.sections["documents"]["files"]
-    if len(files) <= MAX_FILES:
-        return
-    sizes = [pq.read_metadata(commit.folder / name).num_rows for name in files]
-    first = len(sizes) - 2
-    while first > 0 and sizes[first - 1] <= 2 * sum(sizes[first:]):
-        first -= 1
-    _rewrite(commit, files[:first], files[first:], None)
+    if (first := first_to_merge([pq.read_metadata(commit.folder / name).num_rows for name in files])) is not None:
+        _rewrite(commit, files[:first], files[first:], None)
 
 
 def stage_documents_compaction(commit: Commit, keep: NDArray[np.bool_]) -> None:

@@ -16,7 +16,6 @@ __all__ = ["GRACE_SECONDS", "vacuum"]
 GRACE_SECONDS = 600.0
 """How long files stay after the generation that had them: a reader maps all its files within seconds."""
 
-
 NUMBERED_FOLDERS = ("codec", "documents", "segments", "tombstones")
 """Where the kit puts its files; what lies elsewhere is not ours, whatever it is called."""
 
@@ -41,7 +40,7 @@ def vacuum(folder: str | Path, *, grace_seconds: float = GRACE_SECONDS) -> int:
         FolderBusy: Another process is writing to the folder.
     """
     folder = Path(folder)
-    manifest = Manifest.read(folder)
+    Manifest.read(folder)  # what is no index folder does not get a lock file either
     freed = 0
     with locked(folder):
         manifest = Manifest.read(folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,12 +148,6 @@ class TokenSource:
         generator.shuffle(drawn)
         return drawn
 
-    def blocks(self, size: int) -> Iterator[NDArray[np.float32]]:
-        """All tokens in order, at most ``size`` at a time."""
-        for array in self._arrays:
-            for start in range(0, len(array), size):
-                yield array[start : start + size].astype(np.float32)
-
 
 def num_centroids_for(num_tokens: int) -> int:
     """PLAID's number of centroids: the power of two below ``16 * sqrt(num_tokens)``."""
@@ -165,7 +159,6 @@ def train_codec(
     *,
     nbits: int,
     seed: int = 42,
-    num_tokens: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Codec:
     """Train a codec on a sample of token embeddings.
@@ -174,14 +167,13 @@ def train_codec(
         source: The tokens.
         nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
         seed: The same seed, tokens and machine give the same codec.
-        num_tokens: Tokens that the index will have, where the source is only their beginning.
         on_progress: Told after each iteration of k-means.
 
     Raises:
         InvalidInput: There are no tokens, or their ``dim`` is no multiple of 8.
     """
     generator = np.random.default_rng(seed)
-    number = min(num_centroids_for(num_tokens or len(source)), len(source))
+    number = min(num_centroids_for(len(source)), len(source))
     sample = torch.from_numpy(source.draw(number * POINTS_PER_CENTROID, generator))
     if not len(sample) or sample.shape[1] % 8:
         raise InvalidInput(f"token embeddings must have a dim that is a multiple of 8, got {tuple(sample.shape)}.")

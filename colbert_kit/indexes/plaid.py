@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class PLAID(FolderIndex):
     """An index of token embeddings in a folder, compressed and searched as PLAID does (Santhanam et al., CIKM 2022).
 
-    While it is small it keeps the embeddings as they are and scores all documents, which is both faster and exact;
-    the commit that makes it larger trains the codec on all of them and compresses.
+    While it is small it keeps the embeddings as they are and scores all documents, which is exact; the commit that
+    makes it larger trains the codec on all of them and compresses.
 
     Args:
         index_folder: The folder that holds indexes.

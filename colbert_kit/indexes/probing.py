@@ -25,9 +25,12 @@ from colbert_kit.scores import CodecView, SegmentView, kernel, threads
 __all__ = ["CodedSearch", "SearchConfig", "Widths"]
 
 ROWS_WORTH_A_THREAD = 128
-"""Fewer rows are scored by the calling thread: handing work to another one takes about 50 microseconds."""
+"""Fewer rows are scored by the calling thread, as waking another one takes time too; not tuned."""
 
 CENTROIDS_WORTH_A_THREAD = 8192
+
+LONGEST_KEPT = 64
+"""Query tokens up to which a thread keeps its tables: 5 MB with 16,384 centroids."""
 
 MAX_STAMP = 65_535
 """Query tokens that accumulation can tell apart: it stamps a row with a token's number in 16 bits."""
@@ -86,7 +89,6 @@ class CodedSearch:
         self._codec = codec
         self._segments = segments
         self._firsts = np.cumsum([0, *map(len, segments)])
-        self._num_tokens = sum(len(segment.codes) for segment in segments)
         self._tables = threading.local()
 
     def __call__(
@@ -119,7 +121,7 @@ class CodedSearch:
             widths = replace(widths, nprobe=math.ceil(widths.nprobe * factor))
         run = functools.partial(self._run, num_threads)
         levels, exact = self._tables_for(len(query))
-        cells, similarities = self._probe(query, widths.nprobe, num_threads)
+        cells, similarities = self._probe(query, widths.nprobe, levels, exact, num_threads)
         rows, sums = self._accumulate(cells, similarities, allowed)
         if len(rows) < k:
             return self._exhaustive(query, allowed, num_threads)
@@ -142,12 +144,16 @@ class CodedSearch:
         )
 
     def _probe(
-        self, query: NDArray[np.float32], nprobe: int, num_threads: int
+        self,
+        query: NDArray[np.float32],
+        nprobe: int,
+        levels: NDArray[np.uint8],
+        exact: NDArray[np.float32],
+        num_threads: int,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Fill this thread's tables; each token's best cells with their similarities, best first."""
+        """Fill the tables; each token's best cells with their similarities, best first."""
         number = len(self._codec.centroids)
         nprobe = min(nprobe, number)
-        levels, exact = self._tables_for(len(query))
         parts = max(1, min(num_threads, number // CENTROIDS_WORTH_A_THREAD))
         bounds = [number * part // parts // 8 * 8 for part in range(parts)] + [number]
         found = threads.run(
@@ -196,14 +202,19 @@ class CodedSearch:
         return joined
 
     def _tables_for(self, num_tokens: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """This thread's tables for queries of a length; new memory would cost a page fault every 4 kB."""
+        """Levels and similarities for queries of a length, this thread's own: new memory faults at every page.
+
+        Those of long queries are large, and not kept.
+        """
         lanes = kernel().lanes
         widths = (-(-num_tokens // 16) * 16, -(-num_tokens // lanes) * lanes)
         tables = self._tables.__dict__.setdefault("by_width", {})
-        if widths not in tables:
+        found: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = tables.get(widths)
+        if found is None:
             number = len(self._codec.centroids)
-            tables[widths] = np.zeros((number, widths[0]), np.uint8), np.zeros((number, widths[1]), np.float32)
-        found: tuple[NDArray[np.uint8], NDArray[np.float32]] = tables[widths]
+            found = np.zeros((number, widths[0]), np.uint8), np.zeros((number, widths[1]), np.float32)
+            if num_tokens <= LONGEST_KEPT:
+                tables[widths] = found
         return found
 
 

@@ -58,11 +58,6 @@ class IndexReader:
         """Documents that can be found."""
         return len(self.rows)
 
-    @property
-    def num_tokens(self) -> int:
-        """Token embeddings of all rows, removed ones included."""
-        return sum(len(one.embeddings) for one in self.floats) + sum(len(one.codes) for one in self.coded)
-
     def search(
         self,
         queries: PackedEmbeddings,

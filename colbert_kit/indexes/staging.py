@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidInput
-from colbert_kit.folders import Commit
+from colbert_kit.folders import Commit, first_to_merge
 from colbert_kit.indexes.codec import Codec, TokenSource, train_codec
 from colbert_kit.indexes.growth import grown_codec
 from colbert_kit.indexes.ids import Rows
@@ -21,16 +21,12 @@ from colbert_kit.scores import PackedEmbeddings
 
 __all__ = [
     "MAX_REMOVED",
-    "MAX_SEGMENTS",
     "stage_compaction",
     "stage_documents_embeddings",
     "stage_merge",
     "stage_removal",
     "too_many_removed",
 ]
-
-MAX_SEGMENTS = 8
-"""A commit that would leave more merges the newest ones; each costs a search some microseconds a query."""
 
 MAX_REMOVED = 0.2
 """Part of the rows that may be removed ones before a commit rewrites the index without them."""
@@ -133,20 +129,12 @@ def compress_if_due(commit: Commit, *, at_least: int | None = None, on_progress:
     section.stage(commit, codec=codec.stage(commit), segments=(writer.folder,))
 
 
-def stage_merge(commit: Commit, *, all_of_them: bool = False) -> None:
-    """Make the newest segments one where there are more than ``MAX_SEGMENTS``; rows keep their numbers.
-
-    The run that is merged reaches back as long as the segment before it has no more rows than twice the run, so a row
-    is rewritten about as often as the logarithm of their number.
-    """
+def stage_merge(commit: Commit) -> None:
+    """Make the newest segments one where there are too many (``folders.first_to_merge``); rows keep their numbers."""
     section = IndexSection.of(commit)
-    if len(section.segments) <= (1 if all_of_them else MAX_SEGMENTS):
-        return
     sizes = [commit.shape(f"{folder}/document_offsets.npy")[0] - 1 for folder in section.segments]
-    first = 0 if all_of_them else len(sizes) - 2
-    while first > 0 and sizes[first - 1] <= 2 * sum(sizes[first:]):
-        first -= 1
-    _rewrite(commit, section, section.segments[:first], section.segments[first:], None)
+    if (first := first_to_merge(sizes)) is not None:
+        _rewrite(commit, section, section.segments[:first], section.segments[first:], None)
 
 
 def stage_compaction(commit: Commit) -> NDArray[np.bool_]:

@@ -27,16 +27,6 @@ def section_of(folder):
     return Snapshot.open(folder / "plaid").section("index")
 
 
-@pytest.fixture(params=[0, 10**9], ids=["compressed", "small"])
-def exact_below(request):
-    return request.param
-
-
-@pytest.fixture
-def index(tmp_path, exact_below):
-    return plaid_of(tmp_path, DOCUMENTS, exact_below=exact_below)
-
-
 # Form
 
 

@@ -15,16 +15,6 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(params=[0, 10**9], ids=["compressed", "small"])
-def exact_below(request):
-    return request.param
-
-
-@pytest.fixture
-def index(tmp_path, exact_below):
-    return plaid_of(tmp_path, DOCUMENTS, exact_below=exact_below)
-
-
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "3", None])
 def test_k_that_is_no_count_is_refused(index, k):
     with pytest.raises(InvalidInput, match="k must be a whole number of 1 or more, got"):

@@ -1,4 +1,5 @@
-/* Included by kernel.c once for each instruction set: TARGET its attribute, NAME(f) its names, W floats to a vector. */
+/* Included by kernel.c once for each instruction set, which defines and this file undefines: TARGET its attribute,
+   NAME(f) its names, W floats to a vector, KEEP and UNPACK_CODES as said there. */
 
 typedef float NAME(vf) __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef int32_t NAME(vi) __attribute__((vector_size(4 * W)));
@@ -373,3 +374,8 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
 #undef vf
 #undef vi
 #undef INLINE
+#undef TARGET
+#undef NAME
+#undef W
+#undef KEEP
+#undef UNPACK_CODES

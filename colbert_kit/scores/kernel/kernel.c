@@ -132,11 +132,6 @@ static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 
 #define KEEP(x)
 #define UNPACK_CODES 0
 #include "body.h"
-#undef TARGET
-#undef NAME
-#undef W
-#undef KEEP
-#undef UNPACK_CODES
 
 #if defined(__x86_64__)
 #define TARGET __attribute__((target("avx2,fma,bmi2")))
@@ -145,11 +140,6 @@ static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 
 #define KEEP(x) __asm__("" : "+x"(x))
 #define UNPACK_CODES 1
 #include "body.h"
-#undef TARGET
-#undef NAME
-#undef W
-#undef KEEP
-#undef UNPACK_CODES
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi2")))
 #define NAME(f) f##_avx512
@@ -157,11 +147,6 @@ static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 
 #define KEEP(x) __asm__("" : "+v"(x))
 #define UNPACK_CODES 1
 #include "body.h"
-#undef TARGET
-#undef NAME
-#undef W
-#undef KEEP
-#undef UNPACK_CODES
 #endif
 
 /* 0 baseline, 1 avx2, 2 avx512: the widest this processor runs. */
