@@ -56,6 +56,9 @@ def index(
         int | None, typer.Option(help="Cut documents into passages of so many words that overlap by a quarter.")
     ] = None,
     nbits: Annotated[int, typer.Option(help="Bits of a residual a dimension, once compressed: 1, 2, 4 or 8.")] = 4,
+    pool_factor: Annotated[
+        int, typer.Option(help="Keep about one token embedding for so many similar ones; 1 keeps all.")
+    ] = 1,
     override: Annotated[bool, typer.Option("--override", help="Replace an index that is there.")] = False,
 ) -> None:
     """Index documents into a folder."""
@@ -66,7 +69,13 @@ def index(
         documents = data.split_passages(documents, passage_words=passage_words, overlap_words=passage_words // 4)
     with progress.terminal_progress() as on_progress:
         searcher = Searcher.build(
-            output, _load(model), documents, override=override, nbits=nbits, on_progress=on_progress
+            output,
+            _load(model),
+            documents,
+            override=override,
+            nbits=nbits,
+            pool_factor=pool_factor,
+            on_progress=on_progress,
         )
     typer.echo(f'{len(searcher)} documents in {output}. Search them with: colbert-kit search {output} "your query"')
 

@@ -14,6 +14,9 @@ os.environ.update(
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
 )
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several of these share the cores already.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # On a machine with a GPU: CUDA_VISIBLE_DEVICES=0 pytest -m gpu
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 

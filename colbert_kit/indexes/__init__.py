@@ -1,7 +1,7 @@
 """Indexes: token embeddings in, rankings of ids out. They know nothing of texts or models."""
 
 from colbert_kit.indexes.exact import Exact
-from colbert_kit.indexes.ids import check_ids
+from colbert_kit.indexes.ids import Rows, check_ids
 from colbert_kit.indexes.plaid import PLAID
 from colbert_kit.indexes.probing import SearchConfig
 from colbert_kit.indexes.reader import IndexReader
@@ -20,6 +20,7 @@ __all__ = [
     "Exact",
     "IndexReader",
     "IndexSection",
+    "Rows",
     "SearchConfig",
     "check_ids",
     "compress_if_due",

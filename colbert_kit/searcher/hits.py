@@ -15,6 +15,7 @@ from colbert_kit.documents.filters import Filters
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import IndexReader
+from colbert_kit.searcher.encoding import pool_factor_of
 
 __all__ = ["Generation", "Hit", "check_k", "check_queries", "hit_of", "hits_of"]
 
@@ -51,6 +52,7 @@ class Generation:
     def __init__(self, snapshot: Snapshot) -> None:
         self.number = snapshot.generation
         self.model = snapshot.section("model")
+        self.pool_factor = pool_factor_of(self.model, snapshot.folder)
         self.index = IndexReader(snapshot)
         self.documents = Documents(snapshot)
         if len(self.index.rows.ids) != len(self.documents):

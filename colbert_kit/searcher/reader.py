@@ -115,7 +115,7 @@ class Reader:
 
         Returns:
             One match a query token, in order; spans are of the query and of the hit's text. The similarities sum to
-            the score.
+            the score, or, where the index keeps pooled tokens, to that of the text with all its tokens.
 
         Raises:
             InvalidInput: The query is empty, or there is no such document.

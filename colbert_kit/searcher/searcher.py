@@ -16,9 +16,10 @@ from colbert_kit.folders import GRACE_SECONDS, Commit, exists, open_newest, vacu
 from colbert_kit.indexes import EXACT_BELOW, IndexSection, stage_removal, too_many_removed
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
+from colbert_kit.searcher.encoding import matching_model, model_section
 from colbert_kit.searcher.hits import Generation
 from colbert_kit.searcher.reader import Reader
-from colbert_kit.searcher.staging import compact, matching_model, stage_corpus, stage_index
+from colbert_kit.searcher.staging import compact, stage_corpus, stage_index, stage_update
 
 __all__ = ["Searcher"]
 
@@ -63,6 +64,7 @@ class Searcher(Reader):
         override: bool = False,
         nbits: int = 4,
         exact_below: int = EXACT_BELOW,
+        pool_factor: int = 1,
         dtype: DType = "auto",
         on_progress: OnProgress | None = None,
         total: int | None = None,
@@ -77,6 +79,8 @@ class Searcher(Reader):
             override: Replace an index that is there, at once when the new one is complete.
             nbits: Bits of a residual a dimension, where the index is compressed: 1, 2, 4 or 8.
             exact_below: Token embeddings from which it is compressed; 0 compresses at once.
+            pool_factor: Keep about one token embedding for so many similar ones, now and of documents added later
+                (``docs/compression.md`` has what it costs and saves).
             dtype: What to encode in, now and for queries.
             on_progress: Called after each 512 documents.
             total: How many documents there are, for the progress.
@@ -85,10 +89,12 @@ class Searcher(Reader):
             The searcher.
 
         Raises:
-            InvalidInput: A document is not well formed, an id comes twice, or the folder holds an index.
+            InvalidInput: A document is not well formed, an id comes twice, ``nbits`` or ``pool_factor`` cannot be, or
+                the folder holds an index.
             FolderBusy: Another process is writing to the folder.
         """
         folder = Path(folder)
+        settings = model_section(model, dtype, pool_factor)
         section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
         if exists(folder) and not override:
             raise InvalidInput(
@@ -98,7 +104,7 @@ class Searcher(Reader):
             # Another process may have built one since the look above; now the lock is ours.
             if commit.base is not None and not override:
                 raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
-            stage_index(commit, model, documents, section, dtype, on_progress, total)
+            stage_index(commit, model, documents, section, settings, on_progress, total)
         return cls(folder, model, open_newest(folder, Generation), dtype=dtype)
 
     @classmethod
@@ -205,15 +211,8 @@ class Searcher(Reader):
             InvalidInput: As ``add``, but an id may be there already.
             FolderBusy: Another process is writing to the folder.
         """
-        documents = list(documents)
         with self._changing() as commit:
-            rows = self._generation.index.rows
-            given = {str(document.get("id")) for document in documents if isinstance(document, Mapping)}
-            replaced = [one for one in rows.by_id if one in given]
-            if replaced:
-                stage_removal(commit, rows.find(replaced))
-            taken = set(rows.by_id) - given
-            stage_corpus(commit, self._encoder, documents, taken, on_progress, len(documents))
+            stage_update(commit, self._encoder, list(documents), self._generation.index.rows, on_progress)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove documents in one atomic commit; it rewrites the index when more than a fifth of it are removed.
@@ -263,7 +262,8 @@ class Searcher(Reader):
         with self._writing, self._committing(replace=True) as commit:
             old = self._generation.index.section
             section = IndexSection(engine=old.engine, nbits=old.nbits, exact_below=old.exact_below)
-            stage_index(commit, model, self.documents(), section, self._dtype, on_progress, len(self))
+            settings = model_section(model, self._dtype, self._generation.pool_factor)
+            stage_index(commit, model, self.documents(), section, settings, on_progress, len(self))
         return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self._dtype)
 
     def refresh(self) -> None:

@@ -95,8 +95,12 @@ def explain_generation(
     query_spans = models.query_spans(encoder, query)
     explained = []
     for row in rows.tolist():
-        spans = models.document_spans(encoder, generation.documents.get(row)["text"])
-        explained.append(explain(query_embeddings, generation.index.embeddings_of(row), query_spans, spans))
+        text = generation.documents.get(row)["text"]
+        if generation.pool_factor > 1:  # what is stored are means of tokens, which stand nowhere in the text
+            [embeddings] = models.encode_window(encoder, [text], "document")
+        else:
+            embeddings = generation.index.embeddings_of(row)
+        explained.append(explain(query_embeddings, embeddings, query_spans, models.document_spans(encoder, text)))
     return explained
 
 

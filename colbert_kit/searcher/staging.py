@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from sentence_transformers import MultiVectorEncoder
@@ -17,21 +15,22 @@ from colbert_kit.documents import (
     stage_documents_compaction,
     stage_documents_merge,
 )
-from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders import Commit
 from colbert_kit.indexes import (
     IndexSection,
+    Rows,
     check_ids,
     compress_if_due,
     stage_compaction,
     stage_documents_embeddings,
+    stage_removal,
     too_many_removed,
 )
-from colbert_kit.models.inference import DType, dtype_of
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
+from colbert_kit.searcher.encoding import pool_factor_of
 
-__all__ = ["DOCUMENTS_PER_FILE", "compact", "matching_model", "model_section", "stage_corpus", "stage_index"]
+__all__ = ["DOCUMENTS_PER_FILE", "compact", "stage_corpus", "stage_index", "stage_update"]
 
 DOCUMENTS_PER_FILE = 16_384
 """Documents whose texts are in memory at a time while a corpus is read: about 25 MB of abstracts."""
@@ -42,7 +41,7 @@ def stage_index(
     model: MultiVectorEncoder,
     documents: Iterable[Mapping[str, Any]],
     section: IndexSection,
-    dtype: DType,
+    settings: dict[str, Any],
     on_progress: OnProgress | None,
     total: int | None,
 ) -> None:
@@ -53,17 +52,17 @@ def stage_index(
         model: The model that the index is for.
         documents: The documents.
         section: What kind of index it is.
-        dtype: What to encode in.
+        settings: What the manifest is to say of the model (``model_section``).
         on_progress: As ``stage_corpus``.
         total: As ``stage_corpus``.
 
     Raises:
         InvalidInput: As ``stage_corpus``.
     """
-    commit.sections["model"] = model_section(model, dtype)
+    commit.sections["model"] = settings
     section.stage(commit)
     commit.sections["documents"] = {"files": []}
-    stage_corpus(commit, models.inference_model(model, dtype), documents, set(), on_progress, total)
+    stage_corpus(commit, models.inference_model(model, settings["dtype"]), documents, set(), on_progress, total)
 
 
 def stage_corpus(
@@ -96,6 +95,31 @@ def stage_corpus(
         compact(commit)
 
 
+def stage_update(
+    commit: Commit,
+    encoder: MultiVectorEncoder,
+    documents: list[Mapping[str, Any]],
+    rows: Rows,
+    on_progress: OnProgress | None,
+) -> None:
+    """Write documents into a commit in place of those that have their ids.
+
+    Args:
+        commit: The commit.
+        encoder: The model to compute with.
+        documents: The documents.
+        rows: The index's rows before.
+        on_progress: As ``stage_corpus``.
+
+    Raises:
+        InvalidInput: As ``stage_corpus``.
+    """
+    given = {str(document.get("id")) for document in documents if isinstance(document, Mapping)}
+    if replaced := [one for one in rows.by_id if one in given]:
+        stage_removal(commit, rows.find(replaced))
+    stage_corpus(commit, encoder, documents, set(rows.by_id) - given, on_progress, len(documents))
+
+
 def compact(commit: Commit, *, compress: bool = False, on_progress: OnProgress | None = None) -> None:
     """Rewrite index and documents without removed rows, each as one; compress what is not yet if asked to."""
     stage_documents_compaction(commit, stage_compaction(commit))
@@ -115,13 +139,15 @@ def _encoded(
     """Token embeddings of the documents, whose ids and files are written as they come."""
     done = 0
     documents = iter(documents)
+    pool_factor = pool_factor_of(commit.sections["model"], commit.folder)
     while piece := list(itertools.islice(documents, DOCUMENTS_PER_FILE)):
         for position, document in enumerate(piece, start=done):
             check_document(document, position)
         new = check_ids([document["id"] for document in piece], taken)
         taken.update(new)
         ids.extend(new)
-        for batch in models.encode_documents(encoder, (document["text"] for document in piece), dtype="float32"):
+        texts = (document["text"] for document in piece)
+        for batch in models.encode_documents(encoder, texts, dtype="float32", pool_factor=pool_factor):
             yield batch
             done += len(batch)
             if on_progress is not None:
@@ -129,47 +155,3 @@ def _encoded(
         stage_documents(commit, piece)
     if on_progress is not None and total is None:
         on_progress(Progress("encoding", done, done))
-
-
-def model_section(model: MultiVectorEncoder, dtype: DType) -> dict[str, Any]:
-    """What the manifest says of the model: name, revision, fingerprint, dtype, and how it treats texts."""
-    encoder = model[0]
-    return {
-        **asdict(models.record_of(model)),
-        "dtype": dtype_of(model, dtype),
-        "query": {
-            "prompt": models.compose_prompt(model, "", "query"),
-            "length": encoder.query_length,
-            "expansion": encoder.query_expansion,
-        },
-        "document": {
-            "prompt": models.compose_prompt(model, "", "document"),
-            "length": encoder.document_length,
-        },
-    }
-
-
-def matching_model(
-    section: Mapping[str, Any], model: MultiVectorEncoder | None, device: str | None, folder: Path
-) -> MultiVectorEncoder:
-    """The model that an index was built with: the given one if it is the same, else loaded by its record.
-
-    Raises:
-        InvalidFolder: The model computes something else than the one that built the index.
-        RepoNotFound: The recorded model is neither here nor on the Hub.
-        HubUnreachable: It is on the Hub, which cannot be reached.
-    """
-    name, revision, expected = section.get("id"), section.get("revision"), section.get("fingerprint")
-    if not isinstance(name, str) or not isinstance(expected, str):
-        raise InvalidFolder(f"{folder}: the manifest's model section is damaged. Build or download the index again.")
-    if model is None:
-        if name == models.DEMO_MODEL_ID:
-            model = models.load_demo(device)
-        else:
-            model = models.ColBERT(name, revision=revision, device=device, embedding_size=None)
-    if (found := models.fingerprint(model)) != expected:
-        raise InvalidFolder(
-            f"{folder} was built with the model {name!r} of fingerprint {expected[:12]}, got one of {found[:12]}. "
-            "Open it with that model, or rebuild it with this one."
-        )
-    return model
