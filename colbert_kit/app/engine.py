@@ -8,6 +8,7 @@ between these two processes only, over a socket that no other user can open.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import threading
 from multiprocessing.managers import BaseManager
@@ -53,7 +54,9 @@ def start_engine(index: str | None = None) -> Answers:
 
 
 def _follow_parent() -> None:
-    """End this process when the page's has ended, killed or not."""
+    """End this process when the page's has ended, killed or not, and at once when it is asked to."""
+    # Otherwise Python first takes the thread pools from under the thread that indexes, which then complains.
+    multiprocessing.util.Finalize(None, os._exit, args=(0,), exitpriority=0)
 
     def wait_and_end() -> None:
         if (parent := multiprocessing.parent_process()) is not None:

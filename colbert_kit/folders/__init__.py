@@ -8,7 +8,7 @@ the folder holds the last generation whole. Nothing here knows what the files me
 from colbert_kit.folders.commit import Commit
 from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
 from colbert_kit.folders.merging import first_to_merge
-from colbert_kit.folders.snapshot import Snapshot, exists, open_newest
+from colbert_kit.folders.snapshot import Snapshot, exists, open_newest, release_pages
 from colbert_kit.folders.vacuum import GRACE_SECONDS, vacuum
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "exists",
     "first_to_merge",
     "open_newest",
+    "release_pages",
     "vacuum",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import tokenize
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from colbert_kit.errors import InvalidFolder
 from colbert_kit.folders.manifest import MANIFEST_NAME, FileEntry, Manifest
 
-__all__ = ["Snapshot", "array_header", "exists", "hash_file", "open_newest"]
+__all__ = ["Snapshot", "array_header", "exists", "hash_file", "open_newest", "release_pages"]
 
 T = TypeVar("T")
 
@@ -206,6 +207,19 @@ def array_header(path: Path) -> tuple[str, tuple[int, ...]]:
     if dtype.hasobject or not dtype.isnative or fortran_order or start + num_bytes != path.stat().st_size:
         raise InvalidFolder(f"{path} is not a plain array file of its size. Build or download it again.")
     return dtype.name, shape
+
+
+def release_pages(array: NDArray[Any]) -> None:
+    """Give back the memory of a mapped file's pages that were read; they are read again where they are needed.
+
+    Args:
+        array: What ``Snapshot.array`` returned, or a part of it, and nothing was written into.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _stat_manifest(folder: Path) -> tuple[int, int] | None:

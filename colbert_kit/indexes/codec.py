@@ -7,6 +7,7 @@ dimensions, buckets at their quantiles, decoded vectors brought to unit length.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.folders import Commit, Snapshot, release_pages
 from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, Assigner, kmeans
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import CodecView, SegmentView, kernel
@@ -33,6 +34,7 @@ OUTLIER_QUANTILE = 0.75
 """fast-plaid's: a token is far from the codec if its residual is longer than that of so many held-out tokens."""
 
 FINAL_PROBE = 8
+ROWS_PER_READ = 65_536
 
 
 @dataclass(frozen=True)
@@ -137,15 +139,21 @@ class TokenSource:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def draw(self, number: int, generator: np.random.Generator) -> NDArray[np.float32]:
-        """At most ``number`` tokens in random order, each once, ``(n, dim)``."""
-        chosen = np.sort(generator.choice(len(self), min(number, len(self)), replace=False, shuffle=False))
-        parts = []
-        for array, start in zip(self._arrays, self._starts, strict=False):
-            mine = chosen[(chosen >= start) & (chosen < start + len(array))] - start
-            parts.append(array[mine].astype(np.float32))
-        drawn: NDArray[np.float32] = np.concatenate(parts)
-        generator.shuffle(drawn)
+    def draw(self, number: int, generator: np.random.Generator) -> NDArray[Any]:
+        """At most ``number`` tokens in random order, each once, ``(n, dim)`` in the arrays' dtype.
+
+        They are the only ones in memory: pages of mapped files are given back as they have been read.
+        """
+        number = min(number, len(self))
+        chosen = np.sort(generator.choice(len(self), number, replace=False, shuffle=False))
+        places = generator.permutation(number)
+        drawn = np.empty((number, *self._arrays[0].shape[1:]), dtype=np.result_type(*self._arrays))
+        bounds = np.searchsorted(chosen, self._starts)
+        for array, start, (low, high) in zip(self._arrays, self._starts, itertools.pairwise(bounds), strict=False):
+            for first in range(low, high, ROWS_PER_READ):
+                some = slice(first, min(high, first + ROWS_PER_READ))
+                drawn[places[some]] = array[chosen[some] - start]
+                release_pages(array)
         return drawn
 
 
@@ -185,7 +193,7 @@ def train_codec(
     centroids = kmeans(sample, number, seed=seed, device=default_device(), on_iteration=tell)
     # What is stored is float16, so buckets are those of the residuals to that.
     stored = centroids.numpy().astype(np.float16).astype(np.float32)
-    held_out = source.draw(HELD_OUT_TOKENS, generator)
+    held_out = source.draw(HELD_OUT_TOKENS, generator).astype(np.float32)
     residuals = held_out - stored[Assigner(torch.from_numpy(stored), seed=0, device=default_device())(
         torch.from_numpy(held_out), probe=FINAL_PROBE
     ).numpy()]  # fmt: skip

@@ -145,7 +145,7 @@ def kmeans(
     """Cluster unit vectors.
 
     Args:
-        sample: ``(num_points, dim)`` float32, ``num_points >= num_centroids``, in random order.
+        sample: ``(num_points, dim)`` float16 or float32, ``num_points >= num_centroids``, in random order.
         num_centroids: How many clusters.
         seed: The same seed, sample and machine give the same centroids.
         device: Where to compute.
@@ -169,6 +169,8 @@ def kmeans(
 
 def _means(points: Tensor, member: Tensor, before: Tensor) -> Tensor:
     """Direction of the sum of each cluster's points; what is empty stays as it was."""
-    sums = torch.zeros_like(before).index_add_(0, member, points.float())
+    sums = torch.zeros_like(before)
+    for some, of in zip(torch.split(points, TOKENS_PER_BLOCK), torch.split(member, TOKENS_PER_BLOCK), strict=True):
+        sums.index_add_(0, of, some.float())
     norms = sums.norm(dim=1, keepdim=True)
     return torch.where(norms > 0, sums / norms.clamp_min(1e-12), before)

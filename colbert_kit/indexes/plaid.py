@@ -30,8 +30,8 @@ class PLAID(FolderIndex):
         index_folder: The folder that holds indexes.
         index_name: This index's folder in it.
         override: Begin anew; what is there is replaced at once, or kept if anything fails.
-        nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
-        exact_below: Token embeddings from which the index is compressed; 0 compresses at once.
+        nbits: Bits of a residual a dimension: 1, 2, 4 or 8. An index that is there already keeps its own.
+        exact_below: Token embeddings from which the index is compressed; 0 compresses at once. As ``nbits``.
         device: ``"cuda"`` or ``"cuda:1"`` to search there once the index is compressed, which needs fast-plaid and
             keeps a second copy of the index in the cache folder for each generation searched; the CPU where None.
 

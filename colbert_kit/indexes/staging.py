@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidInput
-from colbert_kit.folders import Commit, first_to_merge
+from colbert_kit.folders import Commit, first_to_merge, release_pages
 from colbert_kit.indexes.codec import Codec, TokenSource, train_codec
 from colbert_kit.indexes.growth import grown_codec
 from colbert_kit.indexes.ids import Rows
@@ -123,6 +123,7 @@ def compress_if_due(commit: Commit, *, at_least: int | None = None, on_progress:
         for segment in segments:
             for batch in _batches_of(segment):
                 writer.append(batch)
+                release_pages(segment.embeddings)
         writer.finish(ids)
     for folder in section.segments:
         commit.drop_folder(folder)

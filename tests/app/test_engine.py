@@ -73,6 +73,21 @@ def test_the_process_ends_when_the_page_is_killed(nasty_index):
     pytest.fail("the engine outlived the page")
 
 
+@pytest.mark.parametrize("seconds", [0.0, 4.0])
+def test_a_page_that_is_stopped_while_it_loads_or_indexes_says_nothing(tmp_path, seconds):
+    path = tmp_path / "page.py"
+    path.write_text(
+        "import time\n"
+        "from colbert_kit.app.engine import start_engine\n"
+        "if __name__ == '__main__':\n"
+        "    start_engine()\n"
+        f"    time.sleep({seconds})\n"
+    )
+    environment = {**os.environ, "COLBERT_KIT_CACHE": str(tmp_path / "cache")}
+    page = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=120)
+    assert (page.returncode, page.stdout, page.stderr) == (0, "", "")
+
+
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
