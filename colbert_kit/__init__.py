@@ -14,7 +14,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colbert_kit import data, documents, errors, indexes, models, progress, rank, retrieve, scores
+    from colbert_kit import (
+        data,
+        documents,
+        errors,
+        evaluation,
+        indexes,
+        losses,
+        models,
+        progress,
+        rank,
+        retrieve,
+        scores,
+        training,
+        utils,
+    )
     from colbert_kit.searcher import Hit, Searcher, rerank_texts
 
 __version__ = "0.1.0"
@@ -25,13 +39,17 @@ __all__ = [
     "data",
     "documents",
     "errors",
+    "evaluation",
     "indexes",
+    "losses",
     "models",
     "progress",
     "rank",
     "rerank_texts",
     "retrieve",
     "scores",
+    "training",
+    "utils",
 ]
 
 # What lives deeper than a room of its own name.

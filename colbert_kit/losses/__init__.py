@@ -1,0 +1,7 @@
+"""Training losses: sentence-transformers' own, under the names and with the defaults that ColBERT users know."""
+
+from colbert_kit.losses.contrastive import CachedContrastive, Contrastive
+from colbert_kit.losses.distillation import Distillation, MarginMSE
+from colbert_kit.losses.metrics import ScoreMetric
+
+__all__ = ["CachedContrastive", "Contrastive", "Distillation", "MarginMSE", "ScoreMetric"]
