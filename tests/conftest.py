@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# The workers of one run of pytest-xdist share the cache, so that one of them compiles the kernel.
-run_of_workers = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-cache = Path(tempfile.gettempdir()) / f"colbert-kit-cache-{run_of_workers}" if run_of_workers else None
 os.environ.update(
     HF_HUB_OFFLINE="1",
-    COLBERT_KIT_CACHE=str(cache or tempfile.mkdtemp(prefix="colbert-kit-cache-")),
+    # The workers of one run of pytest-xdist share the cache, so that one of them compiles the kernel.
+    COLBERT_KIT_CACHE=str(Path(tempfile.gettempdir(), f"colbert-kit-cache-{os.environ['PYTEST_XDIST_TESTRUNUID']}"))
+    if "PYTEST_XDIST_TESTRUNUID" in os.environ
+    else tempfile.mkdtemp(prefix="colbert-kit-cache-"),
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
 )
