@@ -49,6 +49,8 @@ THEIRS = {
     "fast-plaid 2/256": {"n_ivf_probe": 2, "n_full_scores": 256},
 }
 
+EXACT = "exact MaxSim of all documents, float16"
+
 Search = Callable[[NDArray[np.float32]], list[int]]
 
 
@@ -64,7 +66,7 @@ def main() -> None:
     encoded = Encoded.load(arguments.folder)
     queries = getattr(encoded, arguments.kind)[: arguments.queries]
     truth = exact_rankings(arguments.folder, encoded, arguments.kind)[: len(queries), :K]
-    engines = ours(arguments.folder, encoded)
+    engines = {EXACT: exact(encoded)} | ours(arguments.folder, encoded)
     if not arguments.without_peer:
         engines |= theirs(arguments.folder, encoded)
     print(f"{describe()}; kernel {kernel().name}; {torch.get_num_threads()} torch threads")
@@ -147,6 +149,17 @@ def exact_rankings(folder: Path, encoded: Encoded, kind: str) -> NDArray[Any]:
         np.save(path, np.concatenate(parts))
     found: NDArray[Any] = np.load(path)
     return found
+
+
+def exact(encoded: Encoded) -> Search:
+    """Every document scored, as an index that is not compressed does."""
+
+    def search(query: NDArray[np.float32]) -> list[int]:
+        scores = maxsim(PackedEmbeddings.pack([query]), encoded.documents)[0]
+        best: list[int] = np.argsort(-scores, kind="stable")[:K].tolist()
+        return best
+
+    return search
 
 
 def ours(folder: Path, encoded: Encoded) -> dict[str, Search]:

@@ -1,6 +1,6 @@
 """Exact MaxSim on packed token embeddings.
 
-A padded product computes and stores similarities of padding; on a CPU the packed one is 3.6 times as fast
+A padded product computes and stores similarities of padding; on a CPU the packed one is 3.2 to 3.6 times as fast
 (``benchmarks/score.py``). Blocks of tokens keep a block's similarities in the processor's cache.
 """
 
