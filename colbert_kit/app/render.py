@@ -42,9 +42,10 @@ def status_html(status: Status) -> str:
     if status.stage == "loading":
         text = "Loading the model …"
     else:
-        text = f"Indexing: {status.done:,} of {status.total:,} documents. You can search those already."
-        if status.done == 0:
-            text = "Indexing the first documents …"
+        text = "Indexing the first documents …"
+        if status.searchable:
+            text = f"Indexing: {status.done:,} of {status.total:,} documents. "
+            text += f"{status.searchable:,} can be searched already."
     share = status.done / status.total if status.total else 0
     bar = (
         f'<span class="ck-bar" role="progressbar" aria-label="Indexing" aria-valuemin="0" aria-valuemax="100" '

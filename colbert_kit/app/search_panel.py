@@ -47,8 +47,8 @@ class _Handlers:
     def show(self, query: str | None, k: float = DEFAULT_K, filter_text: str | None = "") -> Iterator[str]:
         """The hits as HTML, after a word on the wait where there is nothing to search yet."""
         status = self.answers.get_status()
-        if status.stage == "loading" or (status.stage == "indexing" and status.done == 0):
-            yield f'{status_html(status)}<p class="ck-message">Your search begins as soon as it can.</p>'
+        if status.stage == "loading" or (status.stage == "indexing" and not status.searchable):
+            yield '<p class="ck-message" role="status">Your search begins as soon as it can.</p>'
         # A box that was never touched gives None.
         yield self.answers.search_html(query or "", int(k), filter_text or "")
 
@@ -67,8 +67,8 @@ class _Handlers:
         return status_html(status), gr.Timer(active=status.stage in ("loading", "indexing"))
 
 
-def build_search_panel(answers: Answers) -> gr.Blocks:
-    """The panel: query, number of hits, filter; cards with scores, timings and explanations."""
+def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
+    """The panel: query, number of hits, filter; cards with scores, timings and explanations; the demo's examples."""
     handlers = _Handlers(answers)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
     with gr.Blocks() as panel:
@@ -87,6 +87,7 @@ def build_search_panel(answers: Answers) -> gr.Blocks:
             cache_examples=False,
             label="Try one",
             api_visibility="private",
+            visible=is_demo,
         )
         with gr.Accordion("Options", open=False):
             k = gr.Slider(1, 100, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")

@@ -43,15 +43,17 @@ class Status:
 
     Args:
         stage: ``"loading"``, ``"indexing"``, ``"ready"`` or ``"failed"``.
-        done: Documents that can be found, or have been encoded.
+        done: Documents that have been encoded; where ready, that can be found.
         total: Documents in all; None where nobody knows.
         message: Why it failed.
+        searchable: While indexing, documents of the commits so far: they can be found, and a stop keeps them.
     """
 
     stage: str
     done: int = 0
     total: int | None = None
     message: str = ""
+    searchable: int = 0
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ class Service:
                 # Another process writes, or has added the same documents first: take up what it has.
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 self._open_demo(folder, model)
-                self._status = Status("indexing", len(self._searcher or []), total)
+                known = len(self._searcher or [])
+                self._status = Status("indexing", known, total, searchable=known)
         self._compress(self._searcher)
 
     def _compress(self, searcher: Searcher) -> None:
@@ -262,7 +265,7 @@ class Service:
         missing = (document for document in data.read_demo_corpus() if document["id"] not in known)
         more = list(itertools.islice(missing, MORE_DOCUMENTS if searcher else FIRST_DOCUMENTS))
         on_progress = self._counter(len(known), total)
-        self._status = Status("indexing", len(known), total)
+        self._status = Status("indexing", len(known), total, searchable=len(known))
         if searcher is None:
             self._use(Searcher.build(folder, model, more, exact_below=NOT_YET, on_progress=on_progress))
         else:
@@ -270,7 +273,7 @@ class Service:
 
     def _counter(self, before: int, total: int) -> OnProgress:
         def show(progress: Progress) -> None:
-            self._status = Status("indexing", before + progress.done, total)
+            self._status = Status("indexing", before + progress.done, total, searchable=before)
 
         return show
 

@@ -29,7 +29,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     """
     what = "SciFact, 5,183 scientific abstracts" if is_demo else "your index"
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
-    search_panel, rerank_panel = build_search_panel(answers), build_rerank_panel(answers)
+    search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '

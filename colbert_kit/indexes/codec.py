@@ -34,7 +34,9 @@ OUTLIER_QUANTILE = 0.75
 """fast-plaid's: a token is far from the codec if its residual is longer than that of so many held-out tokens."""
 
 FINAL_PROBE = 8
-ROWS_PER_READ = 65_536
+ROWS_PER_READ = 4096
+"""Tokens read from a mapped file before its pages are given back. Linux maps 64 KB around each page that is touched, so
+these are 256 MB at most."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class CudaReader(IndexReader):
         self, queries: list[torch.Tensor], k: int, subset: NDArray[np.int64] | None, config: SearchConfig
     ) -> list[list[tuple[int, float]]]:
         number = len(self._live) if subset is None else len(subset)
-        widths = config.for_k(k)
+        widths = config.widths(k, len(self._live))
         everything = number <= 2 * widths.num_rescored
         if subset is not None and not everything:
             factor = min(MAX_PROBE_FACTOR, len(self._live) / number)

@@ -80,7 +80,7 @@ class Searcher(Reader):
             nbits: Bits of a residual a dimension, where the index is compressed: 1, 2, 4 or 8.
             exact_below: Token embeddings from which it is compressed; 0 compresses at once.
             pool_factor: Keep about one token embedding for so many similar ones, now and of documents added later
-                (``docs/compression.md`` has what it costs and saves).
+                (``docs/compression.md``).
             dtype: What to encode in, now and for queries.
             on_progress: Called after each 512 documents.
             total: How many documents there are, for the progress.

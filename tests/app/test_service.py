@@ -78,8 +78,9 @@ def test_what_cannot_be_shown_becomes_a_replacement_character_and_the_rest_stays
 
 
 def test_the_status_says_how_far_indexing_is():
-    html = status_html(Status("indexing", 512, 5183))
-    assert "512 of 5,183" in html
+    html = status_html(Status("indexing", 512, 5183, searchable=256))
+    assert "512 of 5,183 documents. 256 can be searched already" in html
+    assert "search" not in status_html(Status("indexing", 200, 5183))
     assert 'aria-valuenow="10"' in html
     assert "ready" in status_html(Status("ready", 5183, 5183))
 
