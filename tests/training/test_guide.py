@@ -18,6 +18,7 @@ TRIPLETS = [
     {"query": f"song {number}", "positive": f"the old song {number}", "negative": "a night train"}
     for number in range(200)
 ]
+LENGTHS = {"query_length": 16, "document_length": 24}
 SETS = {
     "triplet": Dataset.from_list(TRIPLETS),
     "queries": DatasetDict({"train": Dataset.from_list([{"query_id": 1, "text": "song"}])}),
@@ -32,7 +33,7 @@ def test_every_snippet_runs(tmp_path, monkeypatch):
     write_bert(tmp_path / "bert")
     load, arguments = models.ColBERT, sentence_transformers.SentenceTransformerTrainingArguments
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "ColBERT", lambda _: load(str(tmp_path / "bert"), device="cpu"))
+    monkeypatch.setattr(models, "ColBERT", lambda _: load(str(tmp_path / "bert"), device="cpu", **LENGTHS))
     monkeypatch.setattr(
         torch, "compile", functools.partial(torch.compile, backend="eager")
     )  # no waiting for a compiler
