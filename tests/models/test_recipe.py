@@ -15,7 +15,7 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import models
 from colbert_kit.errors import InvalidConfig
 from tests.checkpoints import DOCUMENTS, QUERIES, VOCABULARY
-from tests.encoders import PADDED_VOCABULARY
+from tests.encoders import ENCODERS, PADDED_VOCABULARY
 
 EncoderFolder = Callable[[str], Path]
 
@@ -84,28 +84,26 @@ def test_saved_files_name_no_class_of_ours(family_model: MultiVectorEncoder, tmp
 
 
 @pytest.mark.slow
-def test_built_model_reloads_in_a_process_without_the_kit(
-    family_model: MultiVectorEncoder, tmp_path: Path, encoder_folder: EncoderFolder, family: str
-):
-    family_model.save_pretrained(str(tmp_path / "saved"))
+def test_built_models_reload_in_a_process_without_the_kit(tmp_path: Path, encoder_folder: EncoderFolder):
+    expected, folders = [], []
+    for family in ENCODERS:
+        model = models.ColBERT(encoder_folder(family), document_length=60, device="cpu")
+        model.save_pretrained(str(tmp_path / family))
+        expected += [models.fingerprint(model)] * 2
+        folders += [str(tmp_path / family), str(encoder_folder(family))]
     code = (
-        "import sys, hashlib, torch\n"
+        "import sys\n"
         "from sentence_transformers import MultiVectorEncoder\n"
-        "model = MultiVectorEncoder(sys.argv[1], device='cpu')\n"
-        "print(hashlib.sha256(model.encode_document('the old song').numpy().tobytes()).hexdigest())\n"
+        "saved = [MultiVectorEncoder(folder, device='cpu') for folder in sys.argv[1::2]]\n"
+        "assert all(len(model.encode_document('the old song')) for model in saved)\n"
         "assert 'colbert_kit' not in sys.modules\n"
         "from colbert_kit import models\n"
-        "built = models.ColBERT(sys.argv[2], document_length=60, device='cpu')\n"
-        "print(models.fingerprint(model), models.fingerprint(built))\n"
+        "built = [models.ColBERT(folder, document_length=60, device='cpu') for folder in sys.argv[2::2]]\n"
+        "print(*[models.fingerprint(model) for pair in zip(saved, built) for model in pair])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "saved"), str(encoder_folder(family))],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    # The second fingerprint is of a model built there: its projection is the same in two processes.
-    assert done.stdout.split()[1:] == [models.fingerprint(family_model)] * 2
+    done = subprocess.run([sys.executable, "-c", code, *folders], capture_output=True, text=True, check=True)
+    # The second fingerprint of each is of a model built there: its projection is the same in two processes.
+    assert done.stdout.split() == expected
 
 
 def test_projection_is_the_same_every_time_and_leaves_the_random_state_alone(encoder_folder: EncoderFolder):
