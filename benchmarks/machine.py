@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 __all__ = ["MemoryWatch", "demo_texts", "describe"]
 
 PACKAGES = ("torch", "sentence-transformers", "transformers", "numpy")
@@ -64,7 +66,6 @@ class MemoryWatch:
 
 
 def _resident() -> tuple[float, float]:
-    """GiB resident: all, and without files."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return tuple(int(fields[name].split()[0]) / 2**20 for name in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
+    """GiB resident: all, and without pages of files."""
+    memory = psutil.Process().memory_info()
+    return memory.rss / 2**30, (memory.rss - memory.shared) / 2**30

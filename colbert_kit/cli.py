@@ -45,7 +45,7 @@ def main() -> None:
 
 
 @app.command()
-def index(
+def index(  # noqa: PLR0913 - one for each option
     source: Annotated[str, typer.Argument(help="A file of rows, a folder of texts, a BEIR folder or a Hub dataset.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the index.")],
     model: Model = None,

@@ -127,7 +127,7 @@ def test_an_unknown_model_is_told_apart_from_a_bug(corpus, tmp_path, refused):
     assert "neither a folder here nor a repository name" in wrong
 
 
-@pytest.mark.long  # half a minute of the Hub client's retries; tests/models/test_colbert.py waits for them too
+@pytest.mark.slow
 def test_an_unreachable_hub_is_one_line_in_a_process_of_its_own(corpus, tmp_path):
     dead = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
     result = run("index", corpus, "--output", tmp_path / "x", "--model", "no/model", **dead)

@@ -45,7 +45,7 @@ def start_engine(index: str | None = None) -> Answers:
     """
     # "spawn": a fork would copy this process's threads half-way through whatever they do.
     manager: Any = _Manager(ctx=multiprocessing.get_context("spawn"))
-    manager.start(_follow_parent)
+    manager.start(_begin)
     _running.append(manager)
     proxy: BaseProxy = manager.Answers(index)
     answers = cast("Answers", proxy)
@@ -53,8 +53,10 @@ def start_engine(index: str | None = None) -> Answers:
     return answers
 
 
-def _follow_parent() -> None:
-    """End this process when the page's has ended, killed or not, and at once when it is asked to."""
+def _begin() -> None:
+    """Load without bars in the server's log, and end when the page's process has ended, killed or not, or asks to."""
+    # Read when huggingface_hub is imported, which transformers asks too.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Otherwise Python first takes the thread pools from under the thread that indexes, which then complains.
     multiprocessing.util.Finalize(None, os._exit, args=(0,), exitpriority=0)
 

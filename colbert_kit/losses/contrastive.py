@@ -10,7 +10,7 @@ from sentence_transformers.multi_vector_encoder.losses import (
     CachedMultiVectorMultipleNegativesRankingLoss,
     MultiVectorMultipleNegativesRankingLoss,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from colbert_kit.losses.features import Features, checked_features, checked_temperature, without_missing
 from colbert_kit.losses.metrics import ScoreMetric, cross_metric
@@ -18,7 +18,37 @@ from colbert_kit.losses.metrics import ScoreMetric, cross_metric
 __all__ = ["CachedContrastive", "Contrastive"]
 
 
-class Contrastive(MultiVectorMultipleNegativesRankingLoss):
+class _Contrastive(nn.Module):
+    """What both share beside sentence-transformers' loss, which comes after it among their bases."""
+
+    model: MultiVectorEncoder
+    temperature: float
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What a model card says of the loss."""
+        config: dict[str, Any] = super().get_config_dict()  # type: ignore[misc]
+        return {"temperature": self.temperature, **config}
+
+    def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            sentence_features: Of the query, the positive and any negatives: what ``utils.ColBERTCollator`` makes.
+            labels: Not used.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            InvalidInput: A column's role is unknown, or there are fewer than two columns.
+        """
+        features = checked_features(self, sentence_features, at_least=2)
+        with without_missing(self.model):
+            loss: Tensor = super().forward(features, labels)
+        return loss
+
+
+class Contrastive(_Contrastive, MultiVectorMultipleNegativesRankingLoss):
     """Cross entropy of each query's positive among the documents of the whole batch.
 
     sentence-transformers' ``MultiVectorMultipleNegativesRankingLoss`` under the names that PyLate uses. A row may have
@@ -27,7 +57,7 @@ class Contrastive(MultiVectorMultipleNegativesRankingLoss):
     Args:
         model: The model; ``torch.compile(model)`` too.
         temperature: Scores are divided by it. MaxSim grows with the query's tokens, so 1.0, PyLate's default, already
-            separates; 0.02 is usual in the literature, and what ``TrainingConfig`` takes.
+            separates; 0.02 is usual in the literature.
         gather_across_devices: Compare with the documents of all devices. Loss and gradient are those of one device with
             the joined batch; PyLate multiplies the loss by the number of devices.
         score_metric: ``"colbert"``, ``"xtr"``, ``"pylate"`` (PyLate's masks) or a callable.
@@ -62,30 +92,8 @@ class Contrastive(MultiVectorMultipleNegativesRankingLoss):
         )
         self.temperature = temperature
 
-    def get_config_dict(self) -> dict[str, Any]:
-        """What a model card says of the loss."""
-        return {"temperature": self.temperature, **super().get_config_dict()}
 
-    def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            sentence_features: Of the query, the positive and any negatives: what ``utils.ColBERTCollator`` makes.
-            labels: Not used.
-
-        Returns:
-            A scalar.
-
-        Raises:
-            InvalidInput: A column's role is unknown, or there are fewer than two columns.
-        """
-        features = checked_features(self, sentence_features, at_least=2)
-        with without_missing(self.model):
-            loss: Tensor = super().forward(features, labels)
-        return loss
-
-
-class CachedContrastive(CachedMultiVectorMultipleNegativesRankingLoss):
+class CachedContrastive(_Contrastive, CachedMultiVectorMultipleNegativesRankingLoss):
     """``Contrastive`` for batches that do not fit in memory: GradCache (Gao et al., 2021).
 
     Texts are embedded in small batches without gradients, the loss is taken over all of them, and a second pass sends
@@ -126,18 +134,3 @@ class CachedContrastive(CachedMultiVectorMultipleNegativesRankingLoss):
             show_progress_bar=show_progress_bar,
         )
         self.temperature = temperature
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """What a model card says of the loss."""
-        return {"temperature": self.temperature, **super().get_config_dict()}
-
-    def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
-        """The loss of a batch; as ``Contrastive.forward``.
-
-        Raises:
-            InvalidInput: A column's role is unknown, or there are fewer than two columns.
-        """
-        features = checked_features(self, sentence_features, at_least=2)
-        with without_missing(self.model):
-            loss: Tensor = super().forward(features, labels)
-        return loss

@@ -55,7 +55,7 @@ class Searcher(Reader):
         self._writing = threading.Lock()
 
     @classmethod
-    def build(
+    def build(  # noqa: PLR0913 - all but three have defaults, and are given by name
         cls,
         folder: str | Path,
         model: MultiVectorEncoder,
