@@ -28,6 +28,11 @@ def test_a_search_shows_hits_with_scores_and_the_time_of_each_stage(page):
     assert scores == sorted(scores, reverse=True)
 
 
+def test_the_demos_examples_are_not_offered_for_another_index(page):
+    assert page.get_by_role("button", name="Search").is_visible()
+    assert page.get_by_text("aspirin").count() == 0
+
+
 def test_a_click_shows_which_query_word_met_which_word_of_the_document(page):
     search(page, "the library")
     card = cards(page).filter(has_text="curly")
