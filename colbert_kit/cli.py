@@ -1,4 +1,4 @@
-"""``colbert-kit``: index, search and rerank from a terminal, and the app.
+"""``colbert-kit``: index, search, rerank and train from a terminal, and the app.
 
 What a user can fix is one line on stderr and exit code 2; a bug of ours keeps its traceback.
 """
@@ -6,9 +6,8 @@ What a user can fix is one line on stderr and exit code 2; a bug of ours keeps i
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Late-interaction (ColBERT) retrieval: index, search, rerank.", no_args_is_help=True, add_completion=False
+    help="Late-interaction (ColBERT) retrieval: index, search, rerank, train.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 Model = Annotated[
@@ -93,10 +94,10 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index."""
-    from colbert_kit import Searcher, documents
+    from colbert_kit import Searcher, documents, models
 
     filters = [documents.parse_filter(text) for text in filter or []] or None
-    with _quiet():
+    with models.without_library_bars():
         searcher = Searcher.from_pretrained(folder)
     hits = searcher.search(query, k, filters=filters, group_by=group_by)
     _show(hits, as_json, {hit.id: searcher.explain(query, hit) for hit in hits} if explain else {})
@@ -119,6 +120,46 @@ def rerank(
     _show(rerank_texts(_load(model), query, documents, k), as_json, {})
 
 
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML or JSON file: model, train, loss ... (docs/training.md).")],
+    override: Annotated[bool, typer.Option("--override", help="Begin anew where the folder holds a run.")] = False,
+) -> None:
+    """Train a model; a run that was interrupted goes on where it was."""
+    from colbert_kit import progress, training
+
+    settings = training.TrainingConfig.from_file(config)
+    _log_to_stderr()
+    with progress.terminal_progress() as on_progress:
+        result = training.train(settings, override=override, on_progress=on_progress)
+    quality = "" if result.best is None else f", nDCG@10 {result.best:.4f} (before: {result.start:.4f})"
+    typer.echo(f"{result.output_dir}: step {result.best_step} of {result.steps}{quality}")
+
+
+@app.command()
+def doctor(
+    model: Annotated[str, typer.Argument(help="A model (folder or Hub repository), or a training config.")],
+    data: Annotated[str | None, typer.Option(help="Training rows to look at: a file or Hub dataset.")] = None,
+    loss: Annotated[str, typer.Option(help="The loss they are for.")] = "contrastive",
+) -> None:
+    """Look for faults that make rankings worse without an error."""
+    from colbert_kit import training
+
+    is_config = Path(model).suffix in (".yaml", ".yml", ".json")
+    if is_config:
+        findings = training.examine_config(training.TrainingConfig.from_file(model))
+    else:
+        findings = training.examine_model(_load(model))
+        if data is not None:
+            findings += training.examine_rows(training.load_rows(training.DataSource(path=data)), loss)
+    for finding in findings:
+        typer.echo(f"{finding.level}: {finding.name}: {finding.message}")
+    if not findings:
+        typer.echo("Nothing found.")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
 @app.command("app")
 def launch_app(
     index: Annotated[str | None, typer.Option(help="A folder or Hub repository; the demo if left out.")] = None,
@@ -130,25 +171,20 @@ def launch_app(
     launch(index=index, port=port)
 
 
+def _log_to_stderr() -> None:
+    """What the kit has to say while it works, a line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("colbert_kit")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
 def _load(model: str | None) -> MultiVectorEncoder:
     from colbert_kit import models
 
-    with _quiet():
+    with models.without_library_bars():
         return models.load_demo() if model is None else models.ColBERT(model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar over the loading of weights, which takes no time."""
-    from transformers.utils import logging
-
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if was_on:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _show(hits: list[Hit], as_json: bool, matches: dict[str, list[TokenMatch]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from colbert_kit import hub
 from colbert_kit.data.beir import beir_corpus_file, is_beir_folder
+from colbert_kit.data.hub_dataset import load_hub_dataset
 from colbert_kit.data.rows import ROW_SUFFIXES, Row, read_rows, without_gz
 from colbert_kit.errors import InvalidData, InvalidInput
 
@@ -133,17 +134,7 @@ def _text_files(folder: Path) -> Iterator[Document]:
 
 
 def _hub_rows(repo_id: str, split: str, config: str | None, revision: str | None) -> Iterator[Row]:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
-
     with hub.translated(repo_id, revision):
-        try:
-            dataset = load_dataset(repo_id, config, split=split, revision=revision, streaming=True)
-        except DatasetNotFoundError as error:
-            if isinstance(error.__cause__ or error.__context__, ConnectionError):
-                raise ConnectionError(str(error)) from error
-            raise InvalidInput(f"there is no file, folder or Hub dataset {repo_id!r}.") from error
-        except ValueError as error:
-            raise InvalidInput(f"the dataset {repo_id!r} cannot be read: {error}") from error
+        dataset = load_hub_dataset(repo_id, config=config, split=split, revision=revision, streaming=True)
         for number, row in enumerate(dataset):
             yield dict(row), f"{repo_id}, row {number}"

@@ -5,5 +5,11 @@ from colbert_kit.evaluation.evaluators import (
     ColBERTTripletEvaluator,
     NanoBEIREvaluator,
 )
+from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
 
-__all__ = ["ColBERTDistillationEvaluator", "ColBERTTripletEvaluator", "NanoBEIREvaluator"]
+__all__ = [
+    "ColBERTDistillationEvaluator",
+    "ColBERTTripletEvaluator",
+    "InformationRetrievalEvaluator",
+    "NanoBEIREvaluator",
+]

@@ -7,7 +7,9 @@ from colbert_kit.models.demo import DEMO_MODEL_ID, load_demo
 from colbert_kit.models.encode import encode_documents, encode_queries, encode_window
 from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
 from colbert_kit.models.inference import DType, choose_dtype, inference_model
-from colbert_kit.models.prompts import compose_prompt
+from colbert_kit.models.prompts import compose_prompt, prompt_of
+from colbert_kit.models.quiet import without_library_bars
+from colbert_kit.models.recipe import check_lengths
 from colbert_kit.models.spans import document_spans, query_spans
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "DType",
     "ModelRecord",
     "cache_folder",
+    "check_lengths",
     "choose_dtype",
     "compose_prompt",
     "document_spans",
@@ -26,6 +29,8 @@ __all__ = [
     "fingerprint",
     "inference_model",
     "load_demo",
+    "prompt_of",
     "query_spans",
     "record_of",
+    "without_library_bars",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from colbert_kit.errors import InvalidData
 
-__all__ = ["LABELS", "text_columns", "unfolded"]
+__all__ = ["LABELS", "is_role", "split_positives", "text_columns", "unfolded"]
 
 LABELS = ("label", "labels", "score", "scores")
 """As sentence-transformers' collators name them."""
@@ -17,6 +17,35 @@ QUERIES = ("query", "anchor", "question")
 POSITIVES = ("positive", "answer")
 LISTS = {"negatives": "negative", "documents": "document"}
 """Columns that hold a list of texts, and what its members are called."""
+
+
+def is_role(name: str) -> bool:
+    """Whether a column's name says what it holds.
+
+    Example:
+        >>> [is_role(name) for name in ("anchor", "negative_3", "documents", "scores", "title")]
+        [True, True, True, True, False]
+    """
+    known = (*QUERIES, *POSITIVES, "positives", *LISTS, *LABELS)
+    return name in known or re.fullmatch(r"(negative|document)(_?\d+)?", name) is not None
+
+
+def split_positives(batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """A row for each of a row's ``positives``, for ``datasets.Dataset.map(..., batched=True)``.
+
+    Example:
+        >>> split_positives({"query": ["q"], "positives": [["a", "b"]]})
+        {'query': ['q', 'q'], 'positive': ['a', 'b']}
+    """
+    times = [len(texts) for texts in batch["positives"]]
+    others = {
+        name: [value for value, number in zip(values, times, strict=True) for _ in range(number)]
+        for name, values in batch.items()
+        if name != "positives"
+    }
+    query = next(iter(others))
+    rest = {name: values for name, values in others.items() if name != query}
+    return {query: others[query], "positive": [text for texts in batch["positives"] for text in texts], **rest}
 
 
 def unfolded(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,281 @@
+"""``TrainingConfig``: everything a training run is made of, in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from colbert_kit.errors import InvalidConfig
+
+__all__ = ["DataSource", "LoRA", "TrainingConfig"]
+
+Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse"]
+Precision = Literal["auto", "float32", "bf16", "fp16"]
+
+TEMPERATURES: dict[str, float] = {"contrastive": 0.02, "cached_contrastive": 0.02, "distillation": 1.0}
+"""Where a config says none. 0.02 is what the literature trains contrastively with; the loss classes themselves default
+to 1.0, as PyLate's do, so that a script moved from there trains as before."""
+
+
+class _Settings(BaseModel):
+    """Frozen, without unknown keys, with one-line errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:  # noqa: ANN401 - checked by pydantic
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise InvalidConfig(_in_words(error, type(self))) from None
+
+
+class DataSource(_Settings):
+    """Where rows come from. A string stands for ``DataSource(path=...)``.
+
+    Example:
+        >>> DataSource(path="lightonai/ms-marco-en-bge", name="train", limit=1000).limit
+        1000
+    """
+
+    path: str
+    """A file (.jsonl, .csv, .tsv, .parquet, the first three also .gz), a folder of .parquet files, a Hub dataset, or,
+    for evaluation, a BEIR folder."""
+    name: str | None = None
+    """The configuration of a Hub dataset."""
+    split: str | None = None
+    """The split of a Hub dataset, ``train`` where None; of a BEIR folder, ``dev`` where None."""
+    revision: str | None = None
+    """The branch, tag or commit of a Hub dataset; a commit makes the run repeatable."""
+    columns: dict[str, str] = {}
+    """New names of columns, ``{"title": "query"}``; those not named keep theirs."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Rows at most, the first ones; None takes all."""
+    queries: Annotated[DataSource | None, BeforeValidator(lambda value: _source(value))] = None
+    """``query_id`` and ``text``, where the rows hold ids and a teacher's scores."""
+    documents: Annotated[DataSource | None, BeforeValidator(lambda value: _source(value))] = None
+    """``document_id`` and ``text``; alike."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.queries is None) != (self.documents is None):
+            raise ValueError("queries and documents belong together: rows of ids need both, rows of texts neither")
+        return self
+
+
+def _source(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
+    return {"path": str(value)} if isinstance(value, str | Path) else value
+
+
+def _sources(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
+    return tuple(_source(one) for one in (value if isinstance(value, list | tuple) else [value]))
+
+
+class LoRA(_Settings):
+    """Low-rank adapters (Hu et al., 2021): few weights are trained, and merged into the model at the end."""
+
+    rank: int = Field(default=32, ge=1)
+    """Width of an adapter. 16 to 64 is usual; weights trained grow with it."""
+    alpha: int = Field(default=64, ge=1)
+    """Adapters are scaled by ``alpha / rank``."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of an adapter's input."""
+    targets: tuple[str, ...] | None = None
+    """Names of linear layers; all of the encoder where None."""
+
+
+class TrainingConfig(_Settings):
+    """A training run: model, data, loss, schedule, what is kept.
+
+    Frozen; equal configs make equal runs on one machine. ``from_file`` and ``to_file`` keep it as YAML or JSON.
+
+    Raises:
+        InvalidConfig: A key is unknown or a value cannot work; all of them are named at once.
+
+    Example:
+        >>> config = TrainingConfig(model="bert-base-uncased", train="sentence-transformers/msmarco-bm25")
+        >>> config.temperature, str(config.output_dir)
+        (0.02, 'output/contrastive-bert-base-uncased')
+    """
+
+    format_version: Literal[1] = 1
+    """Of this file."""
+
+    model: str
+    """A folder or Hub repository: a late-interaction checkpoint, or any encoder, which gets a projection."""
+    revision: str | None = None
+    """The branch, tag or commit of ``model``."""
+    embedding_size: int | Literal["auto"] | None = "auto"
+    """Width of a token embedding; ``auto`` is the checkpoint's own, 128 for a bare encoder; null no projection."""
+    query_prefix: str | None = None
+    """The query marker of a bare encoder; ``"[Q] "`` where None. A checkpoint's cannot be changed."""
+    document_prefix: str | None = None
+    """The document marker of a bare encoder; ``"[D] "`` where None."""
+    query_length: int | None = Field(default=None, ge=2)
+    """Tokens of a query; the checkpoint's own or 32 where None."""
+    document_length: int | None = Field(default=None, ge=2)
+    """Tokens of a document at most; the checkpoint's own or 180 where None. Training time grows with it."""
+    query_expansion: bool | None = None
+    """Pad queries with mask tokens that are scored; the checkpoint's own or true where None."""
+    skiplist_words: tuple[str, ...] | None = None
+    """Document tokens that are not scored; the checkpoint's own or punctuation where None. Leave it empty for code."""
+
+    train: Annotated[tuple[DataSource, ...], BeforeValidator(_sources), Field(min_length=1)]
+    """Rows to learn from: one source or several, each a path or a mapping. A batch holds rows of one of them."""
+    eval: Annotated[DataSource | None, BeforeValidator(_source)] = None
+    """What the best checkpoint is chosen by: a BEIR folder, or rows like ``train``'s. Where None, ``eval_fraction`` of
+    the training queries is held out."""
+    eval_fraction: float = Field(default=0.01, ge=0, lt=1)
+    """Of the queries, held out with all their rows; 0 evaluates nothing and keeps the last checkpoint."""
+    eval_queries: int = Field(default=500, ge=1)
+    """Queries held out at most: with 500 a difference of 0.03 in nDCG@10 is about twice its error."""
+    eval_documents: int = Field(default=2000, ge=1)
+    """Documents they are searched in: their own, filled up with the training set's."""
+
+    loss: Loss = "contrastive"
+    """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores."""
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    """Scores are divided by it; 0.02 (contrastive) or 1.0 (distillation) where None."""
+    score_metric: Literal["colbert", "xtr", "pylate"] = "colbert"
+    """How token similarities become a score."""
+    normalize_scores: bool = True
+    """Distillation: bring the model's scores of a query to [0, 1] first, as PyLate does."""
+    mini_batch_size: int = Field(default=32, ge=1)
+    """Cached contrastive: texts embedded at once; memory grows with it, the result does not change."""
+    gather_across_devices: bool = False
+    """Contrastive losses: compare with the documents of all devices."""
+
+    epochs: float = Field(default=1.0, gt=0)
+    """Times each row is seen."""
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps; replaces ``epochs``."""
+    batch_size: int = Field(default=32, ge=1)
+    """Rows a step and device. A contrastive loss compares within it, so more is better, up to about 128."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Batches a step. Refused for contrastive losses, which would not see across them."""
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Peak. 3e-6 to 3e-5 for full weights, ten times that for LoRA."""
+    projection_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Peak for the projection alone, which starts at random in a bare encoder."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Fraction of the steps in which the learning rate rises from 0; it falls linearly to 0 afterwards."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to it."""
+    lora: LoRA | None = None
+    """Train adapters in place of the encoder's weights."""
+    group_by_length: bool = True
+    """Rows of like length share a batch, which saves padding; the batches come in random order."""
+    precision: Precision = "auto"
+    """``auto``: bfloat16 autocast where the device is faster in it, else float32. ``fp16`` needs CUDA."""
+    compile: bool = False
+    """``torch.compile``: pays on GPUs in long runs."""
+    seed: int = 42
+    """Of the order of rows, dropout and new weights."""
+    device: str | None = None
+    """``cpu``, or None for the best there is."""
+
+    run_name: str | None = None
+    """Reaches the tracker and names the folder; made of loss and model where None."""
+    output_dir: Path | None = None
+    """Holds checkpoints while training, and the final model; ``output/{run_name}`` where None."""
+    eval_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps from one evaluation to the next; a tenth of the run where None."""
+    save_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps from one checkpoint to the next; those of ``eval_steps`` where None. A multiple of ``eval_steps``."""
+    keep_checkpoints: int = Field(default=2, ge=2)
+    """Older ones are removed. Two, so that there is a whole one while another is written."""
+    logging_steps: int = Field(default=10, ge=1)
+    """Steps from one line of the log to the next."""
+    report_to: tuple[str, ...] = ()
+    """Trackers of transformers': ``trackio``, ``wandb``, ``tensorboard``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:  # noqa: ANN401 - pydantic's
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        loss = values.get("loss", "contrastive")
+        if values.get("temperature") is None and loss in TEMPERATURES:
+            values["temperature"] = TEMPERATURES[loss]
+        model = str(values.get("model", "model")).rstrip("/")
+        values["run_name"] = values.get("run_name") or f"{loss}-{re.sub('[^A-Za-z0-9._-]', '-', Path(model).name)}"
+        values["output_dir"] = values.get("output_dir") or Path("output") / str(values["run_name"])
+        return values
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if "contrastive" in self.loss and self.gradient_accumulation > 1:
+            raise ValueError(
+                "gradient_accumulation does not go with a contrastive loss, whose small batches would not see each "
+                'other\'s documents; use loss "cached_contrastive" with a larger batch_size and a mini_batch_size'
+            )
+        if "contrastive" in self.loss and self.batch_size < 2:
+            raise ValueError("a contrastive loss compares within a batch; batch_size must be 2 or more")
+        if self.loss == "margin_mse" and self.temperature is not None:
+            raise ValueError("margin_mse has no temperature")
+        if self.save_steps and self.save_steps % (self.eval_steps or self.save_steps):
+            raise ValueError(
+                f"save_steps must be a multiple of eval_steps, so that the best checkpoint is among those kept; got "
+                f"{self.save_steps} and {self.eval_steps}"
+            )
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """``output_dir``, which validation has filled."""
+        assert self.output_dir is not None
+        return self.output_dir
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> TrainingConfig:
+        """Read YAML or JSON (YAML takes both).
+
+        Raises:
+            InvalidConfig: The file cannot be read or holds no such config.
+        """
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InvalidConfig(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise InvalidConfig(f"{path} must hold settings ('model: ...'), got {type(values).__name__}.")
+        try:
+            return cls(**{str(key): value for key, value in values.items()})
+        except InvalidConfig as error:
+            raise InvalidConfig(f"{path}: {error}") from None
+
+    def to_file(self, path: str | Path) -> None:
+        """Write YAML, or JSON where the name ends in .json; ``from_file`` gives an equal config."""
+        values = self.model_dump(mode="json", exclude_defaults=True) | {"format_version": self.format_version}
+        as_json = Path(path).suffix == ".json"
+        text = json.dumps(values, indent=2) if as_json else yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        Path(path).write_text(text + ("\n" if as_json else ""), encoding="utf-8")
+
+
+def _in_words(error: ValidationError, settings: type[BaseModel]) -> str:
+    """All that is wrong, in one line."""
+    found = []
+    for one in error.errors():
+        name = ".".join(map(str, one["loc"]))
+        if one["type"] == "extra_forbidden":
+            found.append(f"{name} is no setting of {settings.__name__}")
+        elif one["type"] == "missing":
+            found.append(f"{name} is needed")
+        elif one["type"] == "value_error" or not name:
+            said = str(one["msg"]).removeprefix("Value error, ").rstrip(".")
+            found.append(f"{name}: {said}" if name else said)
+        else:
+            found.append(f"{name}: {one['msg'].lower()}, got {one['input']!r}")
+    allowed = ""
+    if any(one["type"] == "extra_forbidden" for one in error.errors()):
+        allowed = f" There are: {', '.join(settings.model_fields)}."
+    return "; ".join(dict.fromkeys(found)) + "." + allowed

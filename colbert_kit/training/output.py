@@ -1,0 +1,62 @@
+"""The folder of a run: whose it is, and where a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from colbert_kit.errors import InvalidConfig
+from colbert_kit.training.checkpoints import drop_checkpoints, drop_unfinished, last_finished
+from colbert_kit.training.config import TrainingConfig
+
+__all__ = ["CONFIG_NAME", "RESULT_NAME", "as_json", "prepare_folder"]
+
+logger = logging.getLogger(__name__)
+
+CONFIG_NAME = "training_config.json"
+RESULT_NAME = "training_result.json"
+
+
+def prepare_folder(config: TrainingConfig, override: bool) -> Path | None:
+    """Make sure that the folder is this run's to write.
+
+    Args:
+        config: The run.
+        override: Begin anew, whatever run the folder holds.
+
+    Returns:
+        The checkpoint to go on from, if this very run was begun before.
+
+    Raises:
+        InvalidConfig: The folder holds something else, another run, or this one finished.
+    """
+    folder = config.folder
+    if override or not (folder / CONFIG_NAME).exists():
+        if folder.exists() and not override and any(folder.iterdir()):
+            raise InvalidConfig(
+                f"output_dir {folder} holds something else; give another, or override=True (--override)."
+            )
+        if folder.exists():
+            for name in (CONFIG_NAME, RESULT_NAME):
+                (folder / name).unlink(missing_ok=True)
+            drop_checkpoints(folder)
+        return None
+    known = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    wanted = json.loads(as_json(config))
+    if differing := sorted(name for name in known.keys() | wanted.keys() if known.get(name) != wanted.get(name)):
+        raise InvalidConfig(
+            f"output_dir {folder} holds a run with other settings ({', '.join(differing)}); give another output_dir, "
+            "or override=True (--override) to begin anew."
+        )
+    if (folder / RESULT_NAME).exists():
+        raise InvalidConfig(f"{folder} holds this very run, finished; override=True (--override) trains it again.")
+    drop_unfinished(folder)
+    checkpoint = last_finished(folder)
+    logger.warning("%s holds this run, not finished: going on from %s.", folder, checkpoint or "the start")
+    return checkpoint
+
+
+def as_json(config: TrainingConfig) -> str:
+    """What makes a run this run: not how it is told of."""
+    return config.model_dump_json(indent=2, exclude={"report_to", "logging_steps", "run_name"})

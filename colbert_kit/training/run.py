@@ -1,0 +1,162 @@
+"""``train``: from a config to a folder that ``models.ColBERT`` loads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+
+from colbert_kit import models
+from colbert_kit.progress import OnProgress
+from colbert_kit.training.adapters import TRAINED, add_adapters
+from colbert_kit.training.checkpoints import (
+    write_durably,
+)
+from colbert_kit.training.checks import check_machine, check_run, examine_run
+from colbert_kit.training.config import TrainingConfig
+from colbert_kit.training.doctor import Finding
+from colbert_kit.training.holdout import hold_out
+from colbert_kit.training.output import CONFIG_NAME, RESULT_NAME, as_json, prepare_folder
+from colbert_kit.training.reporting import Report
+from colbert_kit.training.sources import load_rows
+from colbert_kit.training.trainer import make_trainer, metric_of
+
+__all__ = ["TrainingResult", "examine_config", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to.
+
+    Args:
+        output_dir: The folder of the model.
+        steps: Optimiser steps of the whole run.
+        best_step: The step whose weights were kept.
+        metric: What checkpoints were chosen by; None where nothing was evaluated.
+        start: Its value before the first step.
+        best: Its value at ``best_step``.
+        seconds: Of this process; a run that was resumed took longer.
+    """
+
+    output_dir: Path
+    steps: int
+    best_step: int
+    metric: str | None
+    start: float | None
+    best: float | None
+    seconds: float
+
+
+def train(config: TrainingConfig, *, override: bool = False, on_progress: OnProgress | None = None) -> TrainingResult:
+    """Train a model, and keep the checkpoint that retrieves best on what was held out.
+
+    Queries and documents have the markers, lengths and expansion that ``encode_query`` and ``encode_document`` give
+    them. A run that was killed goes on from its last whole checkpoint when it is started again, on a CPU bit for bit
+    as if nothing had happened. Several GPUs: ``accelerate launch -m colbert_kit.cli train CONFIG``.
+
+    Args:
+        config: The run.
+        override: Begin anew where ``config.output_dir`` holds another run, or this one finished.
+        on_progress: Called after each step.
+
+    Returns:
+        What came of it. ``models.ColBERT(result.output_dir)`` loads the model, and so does sentence-transformers.
+
+    Raises:
+        InvalidConfig: The config does not go with the model, the data or this machine, or ``output_dir`` holds
+            another run.
+        InvalidData: Rows cannot be read, or do not fit the loss.
+
+    Example:
+        >>> result = train(TrainingConfig(model="bert-base-uncased", train="pairs.jsonl"))  # doctest: +SKIP
+        >>> model = models.ColBERT(result.output_dir)  # doctest: +SKIP
+    """
+    with models.without_library_bars():
+        return _train(config, override, on_progress)
+
+
+def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | None) -> TrainingResult:
+    started = time.perf_counter()
+    check_machine(config)
+    resumed = prepare_folder(config, override)
+    torch.manual_seed(config.seed)
+    model = _load_model(config)
+    rows, evaluator = hold_out(config, _load_sources(config))
+    check_run(config, model, rows, evaluator)
+    trainer = make_trainer(config, model, rows, evaluator)
+    trainer.add_callback(Report(metric_of(evaluator), on_progress))
+    if trainer.is_world_process_zero():
+        config.folder.mkdir(parents=True, exist_ok=True)
+        write_durably(config.folder / CONFIG_NAME, as_json(config))
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    trainer.save_model(str(config.folder))
+    result = _result(config, trainer, metric_of(evaluator), time.perf_counter() - started)
+    if trainer.is_world_process_zero():
+        # What is of use while training only; the first is a pickle of what the config says.
+        for name in ("training_args.bin", TRAINED):
+            (config.folder / name).unlink(missing_ok=True)
+        said = asdict(result) | {"output_dir": str(result.output_dir)}
+        write_durably(config.folder / RESULT_NAME, json.dumps(said, indent=2))
+    return result
+
+
+def examine_config(config: TrainingConfig) -> list[Finding]:
+    """Everything that ``train`` would look at before its first step; nothing is written.
+
+    Raises:
+        InvalidConfig: The config does not go with the model or this machine.
+        InvalidData: Rows cannot be read.
+    """
+    check_machine(config)
+    with models.without_library_bars():
+        model = _load_model(config)
+        rows, evaluator = hold_out(config, _load_sources(config))
+        return examine_run(config, model, rows, evaluator)
+
+
+def _load_sources(config: TrainingConfig) -> dict[str, Dataset]:
+    return {f"{number}_{Path(source.path).name}": load_rows(source) for number, source in enumerate(config.train)}
+
+
+def _load_model(config: TrainingConfig) -> MultiVectorEncoder:
+    model = models.ColBERT(
+        config.model,
+        revision=config.revision,
+        embedding_size=config.embedding_size,
+        query_prefix=config.query_prefix,
+        document_prefix=config.document_prefix,
+        query_length=config.query_length,
+        document_length=config.document_length,
+        query_expansion=config.query_expansion,
+        skiplist_words=config.skiplist_words,
+        device=config.device,
+    )
+    if config.lora is not None:
+        add_adapters(model, config.lora)
+    return model
+
+
+def _result(
+    config: TrainingConfig, trainer: MultiVectorEncoderTrainer, metric: str | None, seconds: float
+) -> TrainingResult:
+    state = trainer.state
+    start = next((entry[metric] for entry in state.log_history if metric in entry), None)
+    if start is not None and state.best_metric is not None and state.best_metric <= start:
+        logger.warning("Training did not help: nDCG@10 was %.4f before it and %.4f at best.", start, state.best_metric)
+    return TrainingResult(
+        output_dir=config.folder,
+        steps=state.global_step,
+        best_step=(state.best_global_step if metric else None) or state.global_step,
+        metric=metric,
+        start=start,
+        best=state.best_metric if metric else None,
+        seconds=seconds,
+    )

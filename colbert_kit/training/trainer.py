@@ -1,0 +1,166 @@
+"""sentence-transformers' trainer, its arguments and its loss, from a config."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import torch
+from datasets import Dataset, DatasetDict
+from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments
+from sentence_transformers.base.modules import Dense
+from torch import nn
+from transformers import PrinterCallback
+
+from colbert_kit import losses, models
+from colbert_kit.errors import InvalidConfig
+from colbert_kit.evaluation import InformationRetrievalEvaluator
+from colbert_kit.training.adapters import AdapterTrainer
+from colbert_kit.training.batches import ColBERTBatchSampler
+from colbert_kit.training.checkpoints import FinishCheckpoints
+from colbert_kit.training.collator import ColBERTCollator
+from colbert_kit.training.config import TrainingConfig
+from colbert_kit.training.reporting import EvaluateAtTheEnd
+from colbert_kit.training.sources import is_lazy
+
+__all__ = ["make_trainer", "metric_of"]
+
+EVALUATIONS = 10
+"""Of a run, where the config says nothing."""
+
+
+def make_trainer(
+    config: TrainingConfig,
+    model: MultiVectorEncoder,
+    rows: dict[str, Dataset],
+    evaluator: InformationRetrievalEvaluator | None,
+) -> MultiVectorEncoderTrainer:
+    """The trainer of a run.
+
+    Args:
+        config: The run.
+        model: What is trained; with adapters, where the config has them.
+        rows: Training rows by the name of their source.
+        evaluator: What the best checkpoint is chosen by.
+
+    Raises:
+        InvalidConfig: The config does not go with the model.
+    """
+    args = _arguments(config, model, rows, evaluator)
+    trained: Any = torch.compile(model) if config.compile else model
+    trainer_class = AdapterTrainer if config.lora is not None else MultiVectorEncoderTrainer
+    trainer = trainer_class(
+        model=trained,
+        args=args,
+        train_dataset=next(iter(rows.values())) if len(rows) == 1 else DatasetDict(rows),
+        loss=_loss(config, trained),
+        evaluator=evaluator,
+        data_collator=ColBERTCollator(model, args=args),
+        callbacks=[EvaluateAtTheEnd(), FinishCheckpoints()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(
+    config: TrainingConfig,
+    model: MultiVectorEncoder,
+    rows: dict[str, Dataset],
+    evaluator: InformationRetrievalEvaluator | None,
+) -> MultiVectorEncoderTrainingArguments:
+    every = config.eval_steps or max(1, math.ceil(_steps(config, rows) / EVALUATIONS))
+    precision = _precision(config, model.device)
+    chosen: dict[str, Any] = {}
+    if evaluator is not None:
+        chosen = {
+            "eval_strategy": "steps",
+            "eval_steps": every,
+            "eval_on_start": True,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": metric_of(evaluator),
+            "greater_is_better": True,
+        }
+    return MultiVectorEncoderTrainingArguments(
+        output_dir=str(config.folder),
+        run_name=config.run_name,
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        learning_rate_mapping=_learning_rates(config, model),
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=model.device.type == "cpu",
+        seed=config.seed,
+        data_seed=config.seed,
+        batch_sampler=_sampler(config, rows),
+        dataloader_drop_last="contrastive" in config.loss and min(map(len, rows.values())) >= config.batch_size,
+        save_strategy="steps",
+        save_steps=config.save_steps or every,
+        save_total_limit=config.keep_checkpoints,
+        logging_steps=config.logging_steps,
+        report_to=list(config.report_to) or "none",
+        disable_tqdm=True,
+        **chosen,
+    )
+
+
+def _learning_rates(config: TrainingConfig, model: MultiVectorEncoder) -> dict[str, float]:
+    if config.projection_learning_rate is None:
+        return {}
+    places = [number for number, module in enumerate(model) if isinstance(module, Dense)]
+    if not places:
+        raise InvalidConfig("projection_learning_rate is given, and the model has no projection.")
+    return {rf"(^|\.){places[0]}\.linear\.": config.projection_learning_rate}
+
+
+def _sampler(config: TrainingConfig, rows: dict[str, Dataset]) -> Any:  # noqa: ANN401 - a class, or its name
+    if any(is_lazy(one) for one in rows.values()):
+        # Their texts are looked up when a batch is made, so nothing can be sorted by them.
+        return "batch_sampler"
+    return functools.partial(
+        ColBERTBatchSampler, by_length=config.group_by_length, in_batch_negatives="contrastive" in config.loss
+    )
+
+
+def _steps(config: TrainingConfig, rows: dict[str, Dataset]) -> int:
+    per_step = config.batch_size * config.gradient_accumulation
+    return config.max_steps or max(1, math.ceil(config.epochs * sum(len(one) / per_step for one in rows.values())))
+
+
+def _precision(config: TrainingConfig, device: torch.device) -> str:
+    if config.precision != "auto":
+        return config.precision
+    return "bf16" if models.choose_dtype("auto", device) == "bfloat16" else "float32"
+
+
+def _loss(config: TrainingConfig, model: Any) -> nn.Module:  # noqa: ANN401 - compiled or not
+    metric = config.score_metric
+    temperature = config.temperature or 1.0
+    if config.loss == "contrastive":
+        return losses.Contrastive(
+            model, temperature, gather_across_devices=config.gather_across_devices, score_metric=metric
+        )
+    if config.loss == "cached_contrastive":
+        return losses.CachedContrastive(
+            model,
+            temperature,
+            mini_batch_size=config.mini_batch_size,
+            gather_across_devices=config.gather_across_devices,
+            score_metric=metric,
+        )
+    if config.loss == "distillation":
+        return losses.Distillation(
+            model, normalize_scores=config.normalize_scores, temperature=temperature, score_metric=metric
+        )
+    return losses.MarginMSE(model, score_metric=metric)
+
+
+def metric_of(evaluator: InformationRetrievalEvaluator | None) -> str | None:
+    """nDCG@10, by the name under which the trainer knows it."""
+    return None if evaluator is None else f"eval_{evaluator.name}_maxsim_ndcg@10"

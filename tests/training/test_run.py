@@ -1,0 +1,227 @@
+"""A training run: from a config to a folder that loads, with the best of its checkpoints."""
+
+import json
+
+import pytest
+import torch
+from sentence_transformers import MultiVectorEncoder
+
+from colbert_kit import models, training
+from colbert_kit.errors import InvalidConfig, InvalidData
+from tests.checkpoints import write_bert
+from tests.training.runs import ROWS, weights_of
+
+
+@pytest.fixture(scope="module")
+def bare_encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare")
+    write_bert(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(bare_encoder, rows):
+    return {
+        "model": str(bare_encoder), "train": str(rows), "device": "cpu", "embedding_size": 16, "query_length": 8,
+        "document_length": 24, "batch_size": 8, "max_steps": 12, "eval_fraction": 0.1, "learning_rate": 5e-3,
+        "eval_steps": 4, "temperature": 0.1,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(settings, tmp_path_factory):
+    config = training.TrainingConfig(**settings, output_dir=tmp_path_factory.mktemp("run") / "model")
+    seen = []
+    return config, training.train(config, on_progress=seen.append), seen
+
+
+def test_the_folder_loads_in_plain_sentence_transformers_and_holds_no_pickle(run):
+    config, result, _ = run
+    ours, theirs = models.ColBERT(result.output_dir, device="cpu"), MultiVectorEncoder(str(result.output_dir))
+
+    assert result.output_dir == config.output_dir
+    assert torch.equal(ours.encode_query("the river"), theirs.encode_query("the river"))
+    left = {path.name for path in result.output_dir.iterdir() if path.is_file()}
+    assert {"model.safetensors", "training_config.json", "training_result.json", "README.md"} <= left
+    assert not any(name.endswith((".bin", ".pt", ".pth")) for name in left)
+
+
+def test_the_best_checkpoint_is_kept_and_its_figure_told(run):
+    config, result, _ = run
+    state = json.loads((config.output_dir / f"checkpoint-{result.steps}" / "trainer_state.json").read_text())
+    values = {one["step"]: one[result.metric] for one in state["log_history"] if result.metric in one}
+
+    assert list(values) == [0, 4, 8, 12]
+    assert result.start == values.pop(0)
+    assert result.best == max(values.values())
+    assert values[result.best_step] == result.best
+    assert result.best > result.start
+    chosen = config.output_dir / f"checkpoint-{result.best_step}" / "model.safetensors"
+    assert chosen.read_bytes() == (config.output_dir / "model.safetensors").read_bytes()
+
+
+def test_each_step_is_told(run):
+    _, result, seen = run
+
+    assert [one.done for one in seen] == list(range(1, result.steps + 1))
+    assert {one.total for one in seen} == {result.steps}
+
+
+def test_a_finished_run_is_not_trained_again_unless_asked(run):
+    config, _, _ = run
+    before = weights_of(config.output_dir)
+
+    with pytest.raises(InvalidConfig, match="finished; override=True"):
+        training.train(config)
+    assert weights_of(config.output_dir) == before
+
+
+def test_a_folder_with_a_run_of_other_settings_is_refused_by_their_names(run):
+    config, _, _ = run
+    other = config.model_copy(update={"learning_rate": 1.0, "seed": 1})
+
+    with pytest.raises(InvalidConfig, match=r"other settings \(learning_rate, seed\)"):
+        training.train(other)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(settings, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    with pytest.raises(InvalidConfig, match="holds something else"):
+        training.train(training.TrainingConfig(**settings, output_dir=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_override_trains_anew_to_the_same_weights(run, settings, tmp_path):
+    _, result, _ = run
+    config = training.TrainingConfig(**settings, output_dir=tmp_path / "again")
+    training.train(config)
+    again = training.train(config, override=True)
+
+    assert weights_of(again.output_dir) == weights_of(result.output_dir)
+
+
+def test_adapters_leave_the_encoder_as_it_was_until_they_are_merged(settings, tmp_path):
+    config = training.TrainingConfig(
+        **settings, lora={"rank": 2}, projection_learning_rate=1e-2, output_dir=tmp_path / "lora"
+    )
+    result = training.train(config)
+    before = models.ColBERT(config.model, embedding_size=16, document_length=24, device="cpu").state_dict()
+    after = models.ColBERT(result.output_dir, device="cpu").state_dict()
+
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any("projection" in name or "linear" in name for name in moved)
+    assert any(".attention." in name for name in moved)
+    assert not any("embeddings" in name or "LayerNorm" in name or name.endswith("bias") for name in moved)
+    for name in (one for one in moved if ".attention." in one):
+        assert torch.linalg.matrix_rank(after[name] - before[name], atol=1e-5) <= 2
+    assert not (result.output_dir / "trained.safetensors").exists()
+
+
+@pytest.mark.parametrize("loss", ["cached_contrastive", "distillation", "margin_mse"])
+def test_every_loss_trains(settings, tmp_path, loss):
+    rows = [{"query": one["query"], "documents": [one["positive"], *one["negatives"]], "scores": [1.0, 0.2]}
+            for one in ROWS] if loss in ("distillation", "margin_mse") else ROWS  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    options = settings | {"train": str(path), "loss": loss, "max_steps": 4, "mini_batch_size": 4}
+    options["temperature"] = None
+
+    result = training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
+
+    assert result.steps == 4
+
+
+def test_several_sources_are_trained_on_together(settings, rows, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("\n".join(json.dumps({"anchor": one["query"], "answer": one["positive"]}) for one in ROWS[:40]))
+    options = settings | {"train": [str(rows), {"path": str(pairs)}], "max_steps": None, "eval_steps": 20}
+
+    result = training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
+
+    assert result.steps == pytest.approx((90 * 0.9 + 40 * 0.9) / 8, abs=2)
+
+
+def test_ids_with_separate_texts_are_looked_up(settings, tmp_path):
+    for name, lines in {
+        "train": [{"query_id": n, "document_ids": [n, (n + 1) % 30], "scores": [0.9, 0.1]} for n in range(30)],
+        "queries": [{"query_id": n, "text": ROWS[n]["query"]} for n in range(30)],
+        "documents": [{"document_id": n, "text": ROWS[n]["positive"]} for n in range(30)],
+    }.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    source = {name: str(tmp_path / f"{name}.jsonl") for name in ("queries", "documents")}
+    source["path"] = str(tmp_path / "train.jsonl")
+    options = settings | {"train": source, "loss": "distillation", "max_steps": 3, "temperature": None}
+
+    result = training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
+
+    assert result.start is not None
+
+
+def test_the_best_checkpoint_may_be_chosen_on_a_beir_folder(settings, beir_folder, tmp_path):
+    config = training.TrainingConfig(
+        **settings, eval={"path": str(beir_folder), "split": "dev"}, output_dir=tmp_path / "out"
+    )
+
+    result = training.train(config)
+
+    assert result.metric == f"eval_{beir_folder.name}-dev_maxsim_ndcg@10"
+    assert 0 < result.best <= 1
+
+
+@pytest.fixture
+def beir_folder(tmp_path):
+    folder = tmp_path / "songs"
+    (folder / "qrels").mkdir(parents=True)
+    corpus = [{"_id": f"d{n}", "title": "", "text": one["positive"]} for n, one in enumerate(ROWS[:20])]
+    queries = [{"_id": f"q{n}", "text": f"history of {one['query']}"} for n, one in enumerate(ROWS[:20])]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    judged = "".join(f"q{n}\td{n}\t1\n" for n in range(20))
+    (folder / "qrels" / "dev.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    return folder
+
+
+def test_evaluation_queries_among_the_training_queries_are_refused(settings, beir_folder, tmp_path):
+    queries = [{"_id": f"q{n}", "text": one["query"].upper()} for n, one in enumerate(ROWS[:20])]
+    (beir_folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    config = training.TrainingConfig(**settings, eval={"path": str(beir_folder)}, output_dir=tmp_path / "out")
+
+    with pytest.raises(InvalidData, match="20 of 20 evaluation queries are in the training data"):
+        training.train(config)
+    assert not config.output_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"precision": "fp16"}, "fp16 needs CUDA.*bf16 or auto"),
+        ({"report_to": ["no_such_tracker"]}, "not installed: pip install no_such_tracker"),
+        ({"document_length": 4000}, "document_length is at most"),
+        ({"eval_fraction": 0.999}, "leaves no rows"),
+        ({"lora": {"targets": ["qkv"]}}, "no linear layer is called qkv"),
+        ({"train": "no/such/file.jsonl"}, "there is no file"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(settings, tmp_path, change, message):
+    config = training.TrainingConfig(**(settings | change), output_dir=tmp_path / "out")
+
+    with pytest.raises((InvalidConfig, InvalidData, ValueError), match=message):
+        training.train(config)
+    assert not config.output_dir.exists()
+
+
+def test_a_checkpoints_marker_cannot_be_changed_by_a_config(run, settings, tmp_path):
+    _, result, _ = run
+    options = settings | {"model": str(result.output_dir), "embedding_size": "auto", "query_prefix": "query: "}
+
+    with pytest.raises(InvalidConfig, match="query_prefix"):
+        training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
