@@ -137,6 +137,28 @@ def train(
 
 
 @app.command()
+def adapt(
+    pairs: Annotated[str, typer.Option(help="Rows with a query and its positive: a file or Hub dataset.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="A folder or Hub repository.")] = "demo",
+    corpus: Annotated[str | None, typer.Option(help="What to search; the pairs' positives if left out.")] = None,
+    evaluate_on: Annotated[
+        list[str] | None, typer.Option("--eval", help="A BEIR folder to measure on as well, 'path:split'.")
+    ] = None,
+) -> None:
+    """Fine-tune a model on your own pairs, and say whether it is better than before."""
+    from colbert_kit import progress, recipes
+
+    _log_to_stderr()
+    with progress.terminal_progress() as on_progress:
+        result = recipes.adapt(
+            model, pairs, output, corpus=corpus, evaluate_on=evaluate_on or (), on_progress=on_progress
+        )
+    typer.echo((output / "report.md").read_text().partition("```json")[0].strip())
+    typer.echo(f"Model: {result.model_dir}")
+
+
+@app.command()
 def doctor(
     model: Annotated[str, typer.Argument(help="A model (folder or Hub repository), or a training config.")],
     data: Annotated[str | None, typer.Option(help="Training rows to look at: a file or Hub dataset.")] = None,
