@@ -8,6 +8,7 @@ from colbert_kit.models.encode import encode_documents, encode_queries, encode_w
 from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
 from colbert_kit.models.inference import DType, choose_dtype, inference_model
 from colbert_kit.models.prompts import compose_prompt, prompt_of
+from colbert_kit.models.pylate_export import export_pylate
 from colbert_kit.models.quiet import without_library_bars
 from colbert_kit.models.recipe import check_lengths
 from colbert_kit.models.spans import document_spans, query_spans
@@ -26,6 +27,7 @@ __all__ = [
     "encode_documents",
     "encode_queries",
     "encode_window",
+    "export_pylate",
     "fingerprint",
     "inference_model",
     "load_demo",

@@ -1,6 +1,7 @@
 """Every snippet of ``docs/training.md`` runs, with small sets and a tiny model in place of the Hub's."""
 
 import functools
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import torch
 from datasets import Dataset, DatasetDict
 
 from colbert_kit import models
+from colbert_kit.training import TrainingConfig
 from tests.checkpoints import write_bert
+from tests.training.runs import ROWS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
 TRIPLETS = [
@@ -27,13 +30,31 @@ SETS = {
 }
 
 
+def written(path):
+    """The guide's config as a file."""
+    path.write_text(re.search(r"^```yaml\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)[1])
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_every_snippet_runs(tmp_path, monkeypatch):
     write_bert(tmp_path / "bert")
     load, arguments = models.ColBERT, sentence_transformers.SentenceTransformerTrainingArguments
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "ColBERT", lambda _: load(str(tmp_path / "bert"), device="cpu", **LENGTHS))
+    monkeypatch.setattr(models, "ColBERT", lambda *_, **__: load(str(tmp_path / "bert"), device="cpu", **LENGTHS))
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    corpus = [{"id": number, "text": one["positive"]} for number, one in enumerate(ROWS)]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    monkeypatch.setattr(
+        sentence_transformers,
+        "CrossEncoder",
+        lambda _: (
+            lambda queries, documents: [
+                len(set(pair[0]) & set(pair[1])) for pair in zip(queries, documents, strict=True)
+            ]
+        ),
+    )
     monkeypatch.setattr(
         torch, "compile", functools.partial(torch.compile, backend="eager")
     )  # no waiting for a compiler
@@ -43,6 +64,7 @@ def test_every_snippet_runs(tmp_path, monkeypatch):
         "SentenceTransformerTrainingArguments",
         lambda **options: arguments(**options, use_cpu=True, max_steps=2, report_to="none", logging_steps=1),
     )
+    assert TrainingConfig.from_file(written(tmp_path / "config.yaml")).learning_rate == 3e-6
     names = {"__name__": "guide"}
     for block in re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE):
         exec(block, names)
