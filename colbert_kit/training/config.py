@@ -171,6 +171,8 @@ class TrainingConfig(_Settings):
     """Gradients are clipped to it."""
     lora: LoRA | None = None
     """Train adapters in place of the encoder's weights."""
+    freeze_encoder: bool = False
+    """Train the projection alone: a step costs a third, and the encoder stays as it is."""
     group_by_length: bool = True
     """Rows of like length share a batch, which saves padding; the batches come in random order."""
     precision: Precision = "auto"
@@ -222,6 +224,10 @@ class TrainingConfig(_Settings):
             raise ValueError("a contrastive loss compares within a batch; batch_size must be 2 or more")
         if self.loss == "margin_mse" and self.temperature is not None:
             raise ValueError("margin_mse has no temperature")
+        if self.freeze_encoder and self.lora is not None:
+            raise ValueError(
+                "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"
+            )
         if self.save_steps and self.save_steps % (self.eval_steps or self.save_steps):
             raise ValueError(
                 f"save_steps must be a multiple of eval_steps, so that the best checkpoint is among those kept; got "

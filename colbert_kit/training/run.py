@@ -13,6 +13,7 @@ from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
 from colbert_kit import models
+from colbert_kit.errors import InvalidConfig
 from colbert_kit.progress import OnProgress
 from colbert_kit.training.adapters import TRAINED, add_adapters
 from colbert_kit.training.checkpoints import (
@@ -25,7 +26,7 @@ from colbert_kit.training.holdout import hold_out
 from colbert_kit.training.output import CONFIG_NAME, RESULT_NAME, as_json, prepare_folder
 from colbert_kit.training.reporting import Report
 from colbert_kit.training.sources import load_rows
-from colbert_kit.training.trainer import make_trainer, metric_of
+from colbert_kit.training.trainer import make_trainer, metric_of, projection_of
 
 __all__ = ["TrainingResult", "examine_config", "train"]
 
@@ -141,6 +142,10 @@ def _load_model(config: TrainingConfig) -> MultiVectorEncoder:
     )
     if config.lora is not None:
         add_adapters(model, config.lora)
+    if config.freeze_encoder:
+        if projection_of(model) is None:
+            raise InvalidConfig("freeze_encoder trains the projection alone, and the model has none.")
+        model[0].requires_grad_(False)
     return model
 
 

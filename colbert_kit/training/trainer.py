@@ -24,7 +24,7 @@ from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.reporting import EvaluateAtTheEnd
 from colbert_kit.training.sources import is_lazy
 
-__all__ = ["make_trainer", "metric_of"]
+__all__ = ["make_trainer", "metric_of", "projection_of"]
 
 EVALUATIONS = 10
 """Of a run, where the config says nothing."""
@@ -113,10 +113,15 @@ def _arguments(
 def _learning_rates(config: TrainingConfig, model: MultiVectorEncoder) -> dict[str, float]:
     if config.projection_learning_rate is None:
         return {}
-    places = [number for number, module in enumerate(model) if isinstance(module, Dense)]
-    if not places:
+    place = projection_of(model)
+    if place is None:
         raise InvalidConfig("projection_learning_rate is given, and the model has no projection.")
-    return {rf"(^|\.){places[0]}\.linear\.": config.projection_learning_rate}
+    return {rf"(^|\.){place}\.linear\.": config.projection_learning_rate}
+
+
+def projection_of(model: MultiVectorEncoder) -> int | None:
+    """The place of the projection among the model's modules."""
+    return next((place for place, module in enumerate(model) if isinstance(module, Dense)), None)
 
 
 def _sampler(config: TrainingConfig, rows: dict[str, Dataset]) -> Any:  # noqa: ANN401 - a class, or its name

@@ -40,6 +40,7 @@ def test_the_temperature_left_out_is_the_losss_own(loss, temperature):
         ({"train": {"path": "a", "queries": "b"}}, "queries and documents belong together"),
         ({"train": {"pth": "a"}}, "train.0: path is needed; pth is no setting of DataSource"),
         ({"keep_checkpoints": 1}, "keep_checkpoints"),
+        ({"freeze_encoder": True, "lora": {}}, "choose one"),
         ({"format_version": 2}, "format_version"),
     ],
 )

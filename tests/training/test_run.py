@@ -126,6 +126,17 @@ def test_adapters_leave_the_encoder_as_it_was_until_they_are_merged(settings, tm
     assert not (result.output_dir / "trained.safetensors").exists()
 
 
+def test_a_frozen_encoder_keeps_its_weights_and_the_projection_learns(settings, tmp_path):
+    config = training.TrainingConfig(**settings, freeze_encoder=True, output_dir=tmp_path / "frozen")
+    result = training.train(config)
+    before = models.ColBERT(config.model, embedding_size=16, document_length=24, device="cpu").state_dict()
+    after = models.ColBERT(result.output_dir, device="cpu").state_dict()
+
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"1.linear.weight"}
+    assert result.best > result.start
+
+
 @pytest.mark.parametrize("loss", ["cached_contrastive", "distillation", "margin_mse"])
 def test_every_loss_trains(settings, tmp_path, loss):
     rows = [{"query": one["query"], "documents": [one["positive"], *one["negatives"]], "scores": [1.0, 0.2]}

@@ -1,0 +1,85 @@
+"""The scripts in examples/ run, on a small sample of real data and a tiny encoder."""
+
+import gzip
+import json
+import runpy
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from colbert_kit import models
+from tests.checkpoints import write_bert
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def encoder(tmp_path, monkeypatch):
+    write_bert(tmp_path / "bert")
+    load = models.ColBERT
+    # The tiny encoder has 64 positions.
+    monkeypatch.setattr(models, "ColBERT", lambda name, **options: load(name, **(options | lengths(name))))
+    return tmp_path / "bert"
+
+
+def lengths(name):
+    return {"document_length": 40, "device": "cpu"} if Path(str(name)).name == "bert" else {"device": "cpu"}
+
+
+def run(monkeypatch, script, *arguments):
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+
+
+def sample(shared_data, name, number):
+    with gzip.open(shared_data / "train" / f"{name}.jsonl.gz", "rt") as file:
+        return [json.loads(line) for line in islice(file, number)]
+
+
+@pytest.mark.parametrize("loss", ["contrastive", "cached_contrastive"])
+def test_contrastive_trains_on_real_pairs(shared_data, encoder, tmp_path, monkeypatch, capsys, loss):
+    rows = tmp_path / "pairs.jsonl"
+    rows.write_text("\n".join(map(json.dumps, sample(shared_data, "wordnet_pairs", 200))))
+
+    run(monkeypatch, "contrastive.py", "--model", encoder, "--train", rows, "--loss", loss, "--max-steps", 2,
+        "--output", tmp_path / "out")  # fmt: skip
+
+    assert "steps=2" in capsys.readouterr().out
+    assert models.ColBERT(tmp_path / "out").encode_query("rain").shape == (32, 128)
+
+
+def test_distillation_trains_on_real_scores(shared_data, encoder, tmp_path, monkeypatch, capsys):
+    scored = [
+        {"query": one["query"], "documents": [one["positives"][0], *one["negatives"][:3]],
+         "scores": [float(one["bm25_positives"][0]), *one["bm25_negatives"][:3]]}
+        for one in sample(shared_data, "scifact_train", 60)
+    ]  # fmt: skip
+    rows = tmp_path / "scored.jsonl"
+    rows.write_text("\n".join(map(json.dumps, scored)))
+
+    run(
+        monkeypatch,
+        "distillation.py",
+        "--model",
+        encoder,
+        "--train",
+        rows,
+        "--max-steps",
+        2,
+        "--output",
+        tmp_path / "out",
+    )
+
+    assert "steps=2" in capsys.readouterr().out
+    assert models.ColBERT(tmp_path / "out").encode_document("rain").shape[1] == 128
+
+
+def test_sets_of_ones_own_train(encoder, tmp_path, monkeypatch):
+    run(monkeypatch, "custom_data.py", tmp_path / "out", "--model", encoder)
+
+    for name in ("triplets", "distillation"):
+        assert models.ColBERT(tmp_path / "out" / name).encode_query("rain").shape == (32, 128)
