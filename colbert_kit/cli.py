@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,6 +133,8 @@ def train(
     _log_to_stderr()
     with progress.terminal_progress() as on_progress:
         result = training.train(settings, override=override, on_progress=on_progress)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
     quality = "" if result.best is None else f", nDCG@10 {result.best:.4f} (before: {result.start:.4f})"
     typer.echo(f"{result.output_dir}: step {result.best_step} of {result.steps}{quality}")
 
@@ -199,7 +202,8 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("colbert_kit")
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    # Of several processes that train together the first one speaks.
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
 
 
 def _load(model: str | None) -> MultiVectorEncoder:

@@ -3,7 +3,7 @@
 from colbert_kit.machine import cache_folder
 from colbert_kit.models.candidates import encode_candidates
 from colbert_kit.models.colbert import ColBERT
-from colbert_kit.models.demo import DEMO_MODEL_ID, load_demo
+from colbert_kit.models.demo import DEMO_MODEL_ID, demo_folder, load_demo
 from colbert_kit.models.encode import encode_documents, encode_queries, encode_window
 from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
 from colbert_kit.models.inference import DType, choose_dtype, inference_model
@@ -22,6 +22,7 @@ __all__ = [
     "check_lengths",
     "choose_dtype",
     "compose_prompt",
+    "demo_folder",
     "document_spans",
     "encode_candidates",
     "encode_documents",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import tempfile
 from pathlib import Path
 
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub
 from colbert_kit.errors import HubError, InvalidFolder, MissingExtra
+from colbert_kit.machine import cache_folder
 from colbert_kit.models.colbert import ColBERT
-from colbert_kit.models.identity import remember
+from colbert_kit.models.identity import fingerprint, remember
 
-__all__ = ["DEMO_MODEL_ID", "load_demo"]
+__all__ = ["DEMO_MODEL_ID", "demo_folder", "load_demo"]
 
 DEMO_MODEL_ID = "colbert_kit/demo"
 """The name under which indexes record it; no repository."""
@@ -66,6 +69,24 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
     )
     remember(model, DEMO_MODEL_ID)
     return model
+
+
+def demo_folder() -> Path:
+    """The demo encoder as a checkpoint in the cache: what training starts from, and plain sentence-transformers loads.
+
+    Raises:
+        MissingExtra: As ``load_demo``.
+        InvalidFolder: As ``load_demo``.
+    """
+    model = load_demo("cpu")
+    folder = cache_folder() / "models" / f"demo-{fingerprint(model)[:16]}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            model.save_pretrained(f"{temporary}/model", create_model_card=False)
+            with contextlib.suppress(OSError):  # another process was first
+                Path(temporary, "model").rename(folder)
+    return folder
 
 
 def _find() -> Path:

@@ -117,7 +117,7 @@ def adapt(
     config = TrainingConfig(
         **{**SETTINGS, **(settings or {})},
         model=_model_name(model),
-        train=str(folder / "rows.parquet"),
+        train=(DataSource(path=str(folder / "rows.parquet")),),
         output_dir=folder / "model",
     )
     if (folder / "report.json").exists():

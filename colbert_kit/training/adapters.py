@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from colbert_kit.errors import InvalidConfig, MissingExtra
 from colbert_kit.training.config import LoRA
 
-__all__ = ["TRAINED", "AdapterTrainer", "add_adapters", "merge_adapters"]
+__all__ = ["TRAINED", "AdapterTrainer", "ColBERTTrainer", "add_adapters", "merge_adapters"]
 
 TRAINED = "trained.safetensors"
 """In a checkpoint, beside the merged model: the weights that are being trained, to go on from."""
@@ -61,7 +61,16 @@ def merge_adapters(model: MultiVectorEncoder) -> MultiVectorEncoder:
     return merged
 
 
-class AdapterTrainer(MultiVectorEncoderTrainer):
+class ColBERTTrainer(MultiVectorEncoderTrainer):
+    """Saves in one process only: transformers 5.23 asks all of them to, and sentence-transformers 6.2 obeys."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ANN401 - transformers'
+        if self.args.should_save:
+            super()._save(output_dir, state_dict)
+        self.accelerator.wait_for_everyone()
+
+
+class AdapterTrainer(ColBERTTrainer):
     """Saves whole, merged models, and beside them what is trained.
 
     A checkpoint of adapters alone would need the start model at the path it once had, and lose the rows that new
@@ -75,7 +84,8 @@ class AdapterTrainer(MultiVectorEncoderTrainer):
             super()._save(output_dir, state_dict)
         finally:
             self.model = model
-        save_file(_trained(model), Path(str(output_dir or self.args.output_dir)) / TRAINED)
+        if self.args.should_save:
+            save_file(_trained(model), Path(str(output_dir or self.args.output_dir)) / TRAINED)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ANN401 - theirs
         weights = load_file(Path(resume_from_checkpoint) / TRAINED)

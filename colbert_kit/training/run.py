@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 
@@ -87,7 +91,7 @@ def train(config: TrainingConfig, *, override: bool = False, on_progress: OnProg
 def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | None) -> TrainingResult:
     started = time.perf_counter()
     check_machine(config)
-    resumed = prepare_folder(config, override)
+    resumed = _agreed(lambda: prepare_folder(config, override), config)
     torch.manual_seed(config.seed)
     model = _load_model(config)
     rows, evaluator = hold_out(config, _load_sources(config))
@@ -107,6 +111,16 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
         said = asdict(result) | {"output_dir": str(result.output_dir)}
         write_durably(config.folder / RESULT_NAME, json.dumps(said, indent=2))
     return result
+
+
+def _agreed(decide: Callable[[], Path | None], config: TrainingConfig) -> Path | None:
+    """What the first process decides, in all of them."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return decide()
+    state = PartialState(cpu=config.device == "cpu")
+    decided = [decide() if state.is_main_process else None]
+    broadcast_object_list(decided)
+    return decided[0]
 
 
 def examine_config(config: TrainingConfig) -> list[Finding]:

@@ -16,7 +16,7 @@ from transformers import PrinterCallback
 from colbert_kit import losses, models
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.evaluation import InformationRetrievalEvaluator
-from colbert_kit.training.adapters import AdapterTrainer
+from colbert_kit.training.adapters import AdapterTrainer, ColBERTTrainer
 from colbert_kit.training.batches import ColBERTBatchSampler
 from colbert_kit.training.checkpoints import FinishCheckpoints
 from colbert_kit.training.collator import ColBERTCollator
@@ -49,7 +49,7 @@ def make_trainer(
     """
     args = _arguments(config, model, rows, evaluator)
     trained: Any = torch.compile(model) if config.compile else model
-    trainer_class = AdapterTrainer if config.lora is not None else MultiVectorEncoderTrainer
+    trainer_class = AdapterTrainer if config.lora is not None else ColBERTTrainer
     trainer = trainer_class(
         model=trained,
         args=args,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
 from colbert_kit.errors import HubUnreachable, InvalidFolder, MissingExtra
@@ -29,6 +30,16 @@ def test_demo_encoder_gives_its_own_384_dimensions():
     # No marker and no skiplist: every token of the plain text is scored, the full stop too.
     assert [span.token for span in models.document_spans(model, "Hi.")] == ["[CLS]", "hi", ".", "[SEP]"]
     np.testing.assert_allclose(query.norm(dim=1).numpy(), 1, atol=1e-5)
+
+
+@installed
+def test_the_demo_encoder_is_kept_as_a_checkpoint_that_anyone_loads():
+    folder = models.demo_folder()
+    text = "does vitamin D prevent flu?"
+
+    assert models.demo_folder() == folder
+    assert torch.equal(MultiVectorEncoder(str(folder)).encode_query(text), models.load_demo("cpu").encode_query(text))
+    assert models.fingerprint(models.ColBERT(folder, device="cpu")) == models.fingerprint(models.load_demo("cpu"))
 
 
 @installed

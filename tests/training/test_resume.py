@@ -52,8 +52,13 @@ def write_config(tmp_path):
     return write
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"lora": {"rank": 2, "dropout": 0.1}}], ids=["full", "adapters"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="full", marks=pytest.mark.slow),
+        pytest.param({"lora": {"rank": 2, "dropout": 0.1}}, id="adapters", marks=pytest.mark.long),
+    ],
+)
 def test_a_run_killed_between_steps_ends_with_the_weights_of_one_that_was_not(write_config, options):
     whole, _ = finish(write_config("whole", **options))
     killed = write_config("killed", **options)
@@ -66,6 +71,22 @@ def test_a_run_killed_between_steps_ends_with_the_weights_of_one_that_was_not(wr
     assert "going on from" in errors
     assert "checkpoint-9" in errors
     assert again == whole
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model_and_one_of_them_writes(write_config):
+    config = write_config("together", gather_across_devices=True, max_steps=6)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "colbert_kit.cli", "train", str(config)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 6 of 6") + done.stdout.count("step 3 of 6") == 1
+    folder = config.with_suffix("")
+    result = json.loads((folder / "training_result.json").read_text())
+    assert result["steps"] == 6
+    assert not (folder / "training_args.bin").exists()
+    assert last_finished(folder).name == "checkpoint-6"
 
 
 @pytest.mark.long
