@@ -70,14 +70,13 @@ def export_pylate(model: MultiVectorEncoder, folder: str | Path) -> None:
 
 
 def _modules(model: MultiVectorEncoder) -> tuple[Transformer, Dense, MultiVectorMask]:
-    modules = list(model)
-    kinds = (Transformer, Dense, MultiVectorMask, Normalize)
-    if len(modules) != len(kinds) or not all(isinstance(one, kind) for one, kind in zip(modules, kinds, strict=True)):
-        raise InvalidConfig(
-            "PyLate knows models of Transformer, Dense, MultiVectorMask and Normalize, got "
-            f"{', '.join(type(one).__name__ for one in modules)}."
-        )
-    return modules[0], modules[1], modules[2]
+    match list(model):
+        case [Transformer() as encoder, Dense() as dense, MultiVectorMask() as mask, Normalize()]:
+            return encoder, dense, mask
+    raise InvalidConfig(
+        "PyLate knows models of Transformer, Dense, MultiVectorMask and Normalize, got "
+        f"{', '.join(type(one).__name__ for one in model)}."
+    )
 
 
 def _pylate_config(model: MultiVectorEncoder, encoder: Transformer, mask: MultiVectorMask) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _pylate_config(model: MultiVectorEncoder, encoder: Transformer, mask: MultiV
 
 
 def _dense_config(dense: Dense) -> dict[str, Any]:
-    config = dense.get_config_dict()
+    config: dict[str, Any] = dense.get_config_dict()  # type: ignore[no-untyped-call]
     return {
         "in_features": config["in_features"],
         "out_features": config["out_features"],
