@@ -17,14 +17,16 @@ from sentence_transformers.multi_vector_encoder.scoring import (
 from torch import Tensor
 
 from colbert_kit.errors import InvalidConfig
+from colbert_kit.losses.fused import fused_kernel, fused_own_scores, fused_scores, fused_scores_pairwise
 
 __all__ = ["ScoreMetric", "cross_metric", "own_metric", "pairwise_metric"]
 
 Scores = Callable[..., Tensor]
-ScoreMetric = Literal["colbert", "xtr", "pylate"] | Scores
+ScoreMetric = Literal["colbert", "xtr", "pylate", "fused"] | Scores
 """``"colbert"``: MaxSim. ``"xtr"``: MaxSim over the 256 best document tokens of the batch (Lee et al., 2023).
 ``"pylate"``: MaxSim as PyLate 1.6 trains on it: padded and skipped document tokens count as similarity 0, and every
-document is padded, so that no query token gains less than 0. Or a callable with sentence-transformers' signature."""
+document is padded, so that no query token gains less than 0. ``"fused"``: MaxSim by Triton kernels, on CUDA only. Or a
+callable with sentence-transformers' signature."""
 
 
 def cross_metric(metric: ScoreMetric) -> Scores:
@@ -33,7 +35,9 @@ def cross_metric(metric: ScoreMetric) -> Scores:
     Raises:
         InvalidConfig: There is no such metric.
     """
-    return _by_name(metric, {"colbert": colbert_scores, "xtr": XTRScores(), "pylate": pylate_scores})
+    return _by_name(
+        metric, {"colbert": colbert_scores, "xtr": XTRScores(), "pylate": pylate_scores, "fused": fused_scores}
+    )
 
 
 def own_metric(metric: ScoreMetric) -> Scores:
@@ -42,7 +46,10 @@ def own_metric(metric: ScoreMetric) -> Scores:
     Raises:
         InvalidConfig: There is no such metric.
     """
-    return _by_name(metric, {"colbert": colbert_kd_scores, "xtr": XTRKDScores(), "pylate": pylate_own_scores})
+    return _by_name(
+        metric,
+        {"colbert": colbert_kd_scores, "xtr": XTRKDScores(), "pylate": pylate_own_scores, "fused": fused_own_scores},
+    )
 
 
 def pairwise_metric(metric: ScoreMetric) -> Scores:
@@ -52,7 +59,13 @@ def pairwise_metric(metric: ScoreMetric) -> Scores:
         InvalidConfig: There is no such metric.
     """
     return _by_name(
-        metric, {"colbert": colbert_scores_pairwise, "xtr": xtr_scores_pairwise, "pylate": pylate_scores_pairwise}
+        metric,
+        {
+            "colbert": colbert_scores_pairwise,
+            "xtr": xtr_scores_pairwise,
+            "pylate": pylate_scores_pairwise,
+            "fused": fused_scores_pairwise,
+        },
     )
 
 
@@ -115,4 +128,6 @@ def _by_name(metric: ScoreMetric, known: dict[str, Scores]) -> Scores:
         return metric
     if metric not in known:
         raise InvalidConfig(f"score_metric must be one of {', '.join(known)}, or a callable, got {metric!r}.")
+    if metric == "fused":
+        fused_kernel()
     return known[metric]

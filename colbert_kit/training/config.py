@@ -142,7 +142,7 @@ class TrainingConfig(_Settings):
     """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores."""
     temperature: Annotated[float, Field(gt=0)] | None = None
     """Scores are divided by it; 0.02 (contrastive) or 1.0 (distillation) where None."""
-    score_metric: Literal["colbert", "xtr", "pylate"] = "colbert"
+    score_metric: Literal["colbert", "xtr", "pylate", "fused"] = "colbert"
     """How token similarities become a score."""
     normalize_scores: bool = True
     """Distillation: bring the model's scores of a query to [0, 1] first, as PyLate does."""
