@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.training.checkpoints import drop_checkpoints, drop_unfinished, last_finished
+from colbert_kit.training.checkpoints import drop_checkpoints, drop_unfinished, last_finished, write_durably
 from colbert_kit.training.config import TrainingConfig
 
-__all__ = ["CONFIG_NAME", "RESULT_NAME", "as_json", "prepare_folder"]
+__all__ = ["CONFIG_NAME", "RESULT_NAME", "begin", "find_start"]
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +18,8 @@ CONFIG_NAME = "training_config.json"
 RESULT_NAME = "training_result.json"
 
 
-def prepare_folder(config: TrainingConfig, override: bool) -> Path | None:
-    """Make sure that the folder is this run's to write.
+def find_start(config: TrainingConfig, override: bool) -> Path | None:
+    """Look whether the folder is this run's to write; nothing is changed.
 
     Args:
         config: The run.
@@ -32,15 +32,11 @@ def prepare_folder(config: TrainingConfig, override: bool) -> Path | None:
         InvalidConfig: The folder holds something else, another run, or this one finished.
     """
     folder = config.folder
-    if override or not (folder / CONFIG_NAME).exists():
-        if folder.exists() and not override and any(folder.iterdir()):
-            raise InvalidConfig(
-                f"output_dir {folder} holds something else; give another, or override=True (--override)."
-            )
-        if folder.exists():
-            for name in (CONFIG_NAME, RESULT_NAME):
-                (folder / name).unlink(missing_ok=True)
-            drop_checkpoints(folder)
+    if not (folder / CONFIG_NAME).exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise InvalidConfig(f"output_dir {folder} holds something that is no training run; give another.")
+        return None
+    if override:
         return None
     known = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     wanted = json.loads(as_json(config))
@@ -51,10 +47,26 @@ def prepare_folder(config: TrainingConfig, override: bool) -> Path | None:
         )
     if (folder / RESULT_NAME).exists():
         raise InvalidConfig(f"{folder} holds this very run, finished; override=True (--override) trains it again.")
-    drop_unfinished(folder)
     checkpoint = last_finished(folder)
     logger.warning("%s holds this run, not finished: going on from %s.", folder, checkpoint or "the start")
     return checkpoint
+
+
+def begin(config: TrainingConfig, start: Path | None) -> None:
+    """Make the folder ready, once nothing speaks against the run any more.
+
+    Args:
+        config: The run.
+        start: What ``find_start`` found.
+    """
+    folder = config.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if start is None:
+        (folder / RESULT_NAME).unlink(missing_ok=True)
+        write_durably(folder / CONFIG_NAME, as_json(config))
+        drop_checkpoints(folder)
+    else:
+        drop_unfinished(folder)
 
 
 def as_json(config: TrainingConfig) -> str:

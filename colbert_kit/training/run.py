@@ -27,7 +27,7 @@ from colbert_kit.training.checks import check_machine, check_run, examine_run
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.doctor import Finding
 from colbert_kit.training.holdout import hold_out
-from colbert_kit.training.output import CONFIG_NAME, RESULT_NAME, as_json, prepare_folder
+from colbert_kit.training.output import RESULT_NAME, begin, find_start
 from colbert_kit.training.reporting import Report
 from colbert_kit.training.sources import load_rows
 from colbert_kit.training.trainer import make_trainer, metric_of, projection_of
@@ -65,7 +65,7 @@ def train(config: TrainingConfig, *, override: bool = False, on_progress: OnProg
 
     Queries and documents have the markers, lengths and expansion that ``encode_query`` and ``encode_document`` give
     them. A run that was killed goes on from its last whole checkpoint when it is started again, on a CPU bit for bit
-    as if nothing had happened. Several GPUs: ``accelerate launch -m colbert_kit.cli train CONFIG``.
+    as if nothing had happened. Several GPUs: ``torchrun --nproc_per_node 4 -m colbert_kit.cli train CONFIG``.
 
     Args:
         config: The run.
@@ -91,7 +91,7 @@ def train(config: TrainingConfig, *, override: bool = False, on_progress: OnProg
 def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | None) -> TrainingResult:
     started = time.perf_counter()
     check_machine(config)
-    resumed = _agreed(lambda: prepare_folder(config, override), config)
+    resumed = _agreed(lambda: find_start(config, override), config)
     torch.manual_seed(config.seed)
     model = _load_model(config)
     rows, evaluator = hold_out(config, _load_sources(config))
@@ -99,8 +99,7 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
     trainer = make_trainer(config, model, rows, evaluator)
     trainer.add_callback(Report(metric_of(evaluator), on_progress))
     if trainer.is_world_process_zero():
-        config.folder.mkdir(parents=True, exist_ok=True)
-        write_durably(config.folder / CONFIG_NAME, as_json(config))
+        begin(config, resumed)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     trainer.save_model(str(config.folder))
     result = _result(config, trainer, metric_of(evaluator), time.perf_counter() - started)
