@@ -91,7 +91,7 @@ def test_two_processes_train_one_model_and_one_of_them_writes(write_config):
 
 @pytest.mark.long
 def test_runs_killed_at_any_moment_end_with_the_same_weights(write_config):
-    options = {"max_steps": 40, "eval_steps": 1, "save_steps": 1}
+    options = {"max_steps": 14, "eval_steps": 1, "save_steps": 1}
     whole, _ = finish(write_config("whole", **options))
     config = write_config("killed", **options)
     generator = random.Random(11)
@@ -111,7 +111,7 @@ def test_runs_killed_at_any_moment_end_with_the_same_weights(write_config):
             time.sleep(0.005)
         process.communicate()
         assert process.returncode in (0, -signal.SIGKILL)
-    assert kills >= 5
+    assert kills >= 3
     assert weights_of(config.with_suffix("")) == whole["weights"]
 
 
