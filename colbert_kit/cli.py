@@ -170,8 +170,11 @@ def doctor(
     """Look for faults that make rankings worse without an error."""
     from colbert_kit import training
 
-    is_config = Path(model).suffix in (".yaml", ".yml", ".json")
-    if is_config:
+    if loss not in training.LOSSES:
+        raise InvalidInput(f"--loss is one of {', '.join(training.LOSSES)}, got {loss!r}.")
+    if Path(model).suffix in (".yaml", ".yml", ".json"):
+        if data is not None:
+            raise InvalidInput("a config names its own data; leave out --data.")
         findings = training.examine_config(training.TrainingConfig.from_file(model))
     else:
         findings = training.examine_model(_load(model))

@@ -70,7 +70,8 @@ def read_corpus(
         if without_gz(path) in TEXT_FILE_SUFFIXES:
             raise InvalidInput(f"{path} is one text; give the folder it is in, or a file with a document a row.")
         return _documents(read_rows(path), id_column, text_column)
-    if path.suffix or not hub.is_repo_id(str(source)):
+    # A repository's name may have a dot; a file that is not there has one of these endings.
+    if without_gz(path) in (*ROW_SUFFIXES, *TEXT_FILE_SUFFIXES) or not hub.is_repo_id(str(source)):
         raise InvalidInput(f"there is no file or folder {source}; check the path.")
     return _documents(_hub_rows(str(source), split, config, revision), id_column, text_column)
 

@@ -23,8 +23,7 @@ QUERIES_AT_ONCE = 64
 class InformationRetrievalEvaluator(MultiVectorInformationRetrievalEvaluator):
     """nDCG@10 and more by exact MaxSim over a corpus: sentence-transformers' evaluator with our scoring on a CPU.
 
-    Its own pads the corpus anew for every query; packed, the same scores take a third of the time
-    (``benchmarks/score.py``).
+    Its own pads chunks of the corpus; packed, nothing is computed for padding.
 
     Args:
         queries: Texts by query id.

@@ -153,11 +153,16 @@ def compare_paired(first: Mapping[str, float], second: Mapping[str, float], *, s
     if np.any(differences != 0):
         p_value = float(
             stats.permutation_test(
-                (differences,), _mean, permutation_type="samples", n_resamples=NUM_PERMUTATIONS, rng=generator
+                (differences,),
+                _mean,
+                permutation_type="samples",
+                n_resamples=NUM_PERMUTATIONS,
+                batch=500,
+                rng=generator,
             ).pvalue
         )
-        drawn = generator.integers(0, len(differences), (NUM_PERMUTATIONS, len(differences)))
-        low, high = np.percentile(differences[drawn].mean(axis=1), (2.5, 97.5)).tolist()
+        means = [generator.choice(differences, len(differences)).mean() for _ in range(NUM_PERMUTATIONS)]
+        low, high = np.percentile(means, (2.5, 97.5)).tolist()
     return Comparison(
         first=float(np.mean(list(first.values()))),
         second=float(np.mean(list(second.values()))),

@@ -61,6 +61,8 @@ def export_pylate(model: MultiVectorEncoder, folder: str | Path) -> None:
         types = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}
         modules = [{"idx": n, "name": str(n), "path": path, "type": types[path]} for n, path in enumerate(types)]
         _write(temporary / "modules.json", modules)
+        # mkdtemp's folders are for their owner alone.
+        temporary.chmod(target.parent.stat().st_mode & 0o777)
         if target.exists():
             target.rmdir()
         temporary.rename(target)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
 import logging
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,20 @@ from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import data, models
-from colbert_kit.errors import InvalidConfig, InvalidData
-from colbert_kit.evaluation import Comparison, bm25_run, compare_paired, measure_queries, search_run
+from colbert_kit.errors import InvalidConfig, InvalidData, MissingExtra
+from colbert_kit.evaluation import bm25_run, compare_paired, measure_queries, search_run
 from colbert_kit.progress import OnProgress
+from colbert_kit.recipes.report import MEASURE, AdaptResult, Measured, write_report
 from colbert_kit.searcher import Searcher
 from colbert_kit.training import DataSource, TrainingConfig, load_rows, mine_hard_negatives, train
-from colbert_kit.training.columns import text_columns, unfolded
+from colbert_kit.training.checkpoints import write_durably
+from colbert_kit.training.columns import normalized, text_columns, unfolded
 
-__all__ = ["AdaptResult", "Measured", "adapt"]
+__all__ = ["adapt"]
 
 logger = logging.getLogger(__name__)
 
-MEASURE = "nDCG@10"
+ABOUT, ROWS = "adapt.json", "rows.parquet"
 TEST_SHARE, MOST_TEST_QUERIES = 0.1, 500
 SETTINGS: dict[str, Any] = {
     "loss": "contrastive",
@@ -44,40 +47,6 @@ SETTINGS: dict[str, Any] = {
 Texts = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One collection: what each system reaches there.
-
-    Args:
-        name: Of the collection.
-        queries: How many.
-        documents: How many.
-        bm25: Mean nDCG@10 of BM25.
-        comparison: The start model against the adapted one, in nDCG@10.
-    """
-
-    name: str
-    queries: int
-    documents: int
-    bm25: float
-    comparison: Comparison
-
-
-@dataclass(frozen=True)
-class AdaptResult:
-    """What came of it.
-
-    Args:
-        model_dir: The adapted model.
-        measured: Held-out pairs first, then each collection asked for.
-        is_better: Whether the model is better on the held-out pairs by more than chance.
-    """
-
-    model_dir: Path
-    measured: tuple[Measured, ...]
-    is_better: bool
-
-
 def adapt(
     model: str,
     pairs: str | DataSource,
@@ -91,7 +60,8 @@ def adapt(
 ) -> AdaptResult:
     """Fine-tune a model on pairs of your own, and measure what it is worth.
 
-    A tenth of the queries (500 at most) is set apart and never learnt from. For the others hard negatives are mined
+    A tenth of the queries (500 at most) is set apart and never learnt from, nor are those of ``evaluate_on``. For the
+    others hard negatives are mined
     with the start model, and adapters are trained and merged. Then start model, adapted model and BM25 search the
     corpus for the queries set apart. Unless the adapted model wins by more than chance (paired permutation test, 5 %),
     the report says that it was not shown to be better.
@@ -99,7 +69,8 @@ def adapt(
     Args:
         model: A folder or Hub repository, or ``"demo"``.
         pairs: Rows with a query and its positive: a file, a Hub dataset or a source.
-        output: A new folder: ``model``, ``rows.parquet``, ``report.md``, ``report.json``.
+        output: A new folder: ``model``, ``rows.parquet``, ``report.md``, ``report.json``. One in which the same work
+            was stopped is gone on with.
         corpus: What to search: as ``data.read_corpus``. The pairs' positives where None.
         evaluate_on: BEIR folders to measure on as well, ``"path:split"``.
         num_negatives: Mined for a query at most.
@@ -107,43 +78,78 @@ def adapt(
         on_progress: Called as work is done.
 
     Raises:
-        InvalidConfig: ``output`` holds something, or a setting cannot work.
+        InvalidConfig: ``output`` holds something else, or a setting cannot work.
         InvalidData: There are too few pairs, or rows cannot be read.
+        MissingExtra: A library for training or measuring is not installed.
 
     Example:
         >>> adapt("demo", "pairs.jsonl", "my-model", corpus="corpus.jsonl").is_better  # doctest: +SKIP
     """
     folder = Path(output)
-    config = TrainingConfig(
-        **{**SETTINGS, **(settings or {})},
-        model=_model_name(model),
-        train=(DataSource(path=str(folder / "rows.parquet")),),
-        output_dir=folder / "model",
-    )
-    if (folder / "report.json").exists():
-        raise InvalidConfig(f"{folder} holds an adapted model already; give another output folder.")
+    config = _config(model, folder, settings or {})
+    _check_libraries(config)
     rows = _pairs(load_rows(pairs if isinstance(pairs, DataSource) else DataSource(path=pairs)))
     learnt, held = _split(rows, config.seed)
     documents = _corpus(corpus, rows)
-    collections = {"held-out pairs": _judged(held, documents)}
-    collections |= {name: _beir(name) for name in evaluate_on}
+    collections = {"held-out pairs": _judged(held, documents)} | {name: _beir(name) for name in evaluate_on}
+    asked = {normalized(text) for queries, _, _ in collections.values() for text in queries.values()}
+    learnt = [row for row in learnt if normalized(row["query"]) not in asked]
+    _claim(folder, config, {"pairs": rows, "corpus": documents, "num_negatives": num_negatives})
     start = models.ColBERT(config.model, device=config.device)
-    if not (folder / "rows.parquet").exists():
-        corpus_rows = [{"id": name, "text": text} for name, text in documents.items()]
-        mined = mine_hard_negatives(start, learnt, corpus_rows, num_negatives=num_negatives, on_progress=on_progress)
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_rows(mined, folder / "rows.parquet")
+    if not (folder / ROWS).exists():
+        texts = [{"id": name, "text": text} for name, text in documents.items()]
+        mined = mine_hard_negatives(start, learnt, texts, num_negatives=num_negatives, on_progress=on_progress)
+        _write_rows(mined, folder / ROWS)
     if not (config.folder / "training_result.json").exists():
         train(config, on_progress=on_progress)
     adapted = models.ColBERT(config.folder, device=config.device)
     measured = tuple(_measure(name, start, adapted, *parts, on_progress) for name, parts in collections.items())
     result = AdaptResult(config.folder, measured, measured[0].comparison.is_better)
-    _write_report(result, folder, config)
+    write_report(result, folder, config)
     return result
 
 
-def _model_name(model: str) -> str:
-    return str(models.demo_folder()) if model == "demo" else model
+def _config(model: str, folder: Path, settings: Mapping[str, Any]) -> TrainingConfig:
+    if taken := {"model", "train", "eval", "output_dir"} & settings.keys():
+        raise InvalidConfig(f"adapt sets {', '.join(sorted(taken))} itself; leave it out of settings.")
+    config = TrainingConfig(
+        **{**SETTINGS, **settings},
+        model=str(models.demo_folder()) if model == "demo" else model,
+        train=(DataSource(path=str(folder / ROWS)),),
+        output_dir=folder / "model",
+    )
+    if "contrastive" not in config.loss:
+        raise InvalidConfig(f"adapt has no teacher: loss is contrastive or cached_contrastive, got {config.loss!r}.")
+    return config
+
+
+def _check_libraries(config: TrainingConfig) -> None:
+    """Before an hour's work, not after it."""
+    needed = [("bm25s", "eval"), ("Stemmer", "eval"), ("ir_measures", "eval"), ("scipy", "eval")]
+    for library, extra in [*needed, *([("peft", "train")] if config.lora is not None else [])]:
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtra(library, extra)
+
+
+def _claim(folder: Path, config: TrainingConfig, made_of: Mapping[str, object]) -> None:
+    """Make the folder this adaptation's own; one that was stopped goes on if it is made of the same.
+
+    Raises:
+        InvalidConfig: The folder holds something else, or this adaptation finished.
+    """
+    about = {name: hashlib.sha256(json.dumps(value).encode()).hexdigest() for name, value in made_of.items()}
+    about["settings"] = hashlib.sha256(config.model_dump_json(exclude={"output_dir", "train"}).encode()).hexdigest()
+    if (folder / "report.json").exists():
+        raise InvalidConfig(f"{folder} holds an adapted model already; give another output folder.")
+    if (folder / ABOUT).exists():
+        known = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if differing := [name for name in about if known.get(name) != about[name]]:
+            raise InvalidConfig(f"{folder} was begun with other {', '.join(differing)}; give another output folder.")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidConfig(f"{folder} holds something else; give a new output folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / ABOUT, json.dumps(about, indent=2))
 
 
 def _pairs(rows: Dataset) -> list[dict[str, str]]:
@@ -156,36 +162,54 @@ def _pairs(rows: Dataset) -> list[dict[str, str]]:
 
 
 def _split(rows: list[dict[str, str]], seed: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    queries = sorted({row["query"] for row in rows})
+    """Rows to learn from and rows to measure on; a query is on one side, whatever its case and spacing."""
+    queries = sorted({normalized(row["query"]) for row in rows})
     number = min(MOST_TEST_QUERIES, int(TEST_SHARE * len(queries)))
     if number < 20:
         raise InvalidData(
             f"there are {len(queries)} different queries; adapting needs 200 or more, so that a tenth of them can tell "
             "whether it helped."
         )
-    chosen = np.random.default_rng(seed).permutation(len(queries))[:number]
-    held = {queries[place] for place in chosen}
-    return [row for row in rows if row["query"] not in held], [row for row in rows if row["query"] in held]
+    held = {queries[place] for place in np.random.default_rng(seed).permutation(len(queries))[:number]}
+    is_held = [normalized(row["query"]) in held for row in rows]
+    return (
+        [row for row, out in zip(rows, is_held, strict=True) if not out],
+        [row for row, out in zip(rows, is_held, strict=True) if out],
+    )
 
 
 def _corpus(corpus: str | None, rows: list[dict[str, str]]) -> Texts:
-    """Texts by id; every positive is among them."""
-    texts = {} if corpus is None else {one["id"]: one["text"] for one in data.read_corpus(corpus)}
-    known = set(texts.values())
-    for row in rows:
-        if row["positive"] not in known:
-            known.add(row["positive"])
-            texts[f"pair-{len(texts)}"] = row["positive"]
-    return texts
+    """Texts by id; a positive that is not among them is added."""
+    texts: Texts = {}
+    known = set()
+    for one in data.read_corpus(corpus) if corpus is not None else ():
+        texts[one["id"]] = one["text"]
+        known |= _spellings(one)
+    positives = {normalized(row["positive"]): row["positive"] for row in rows}
+    added = [text for text, _ in positives.items() if text not in known]
+    if corpus is not None and added:
+        logger.warning("%d of %d positives are not in the corpus, and are added to it.", len(added), len(positives))
+    return texts | {f"positive-{number}": positives[text] for number, text in enumerate(added)}
+
+
+def _spellings(document: Mapping[str, Any]) -> set[str]:
+    """A document's text with its title before it and without."""
+    text, title = normalized(document["text"]), normalized(str(document.get("title", "")))
+    return {text, text.removeprefix(title).strip()} - {""}
 
 
 def _judged(held: list[dict[str, str]], documents: Texts) -> tuple[Texts, Texts, dict[str, dict[str, int]]]:
-    ids = {text: name for name, text in documents.items()}
+    """Every document that reads as a query's positive, or ends with it after a title, is relevant."""
+    ids: dict[str, list[str]] = {}
+    for name, text in documents.items():
+        ids.setdefault(normalized(text), []).append(name)
     names: Texts = {}
     qrels: dict[str, dict[str, int]] = {}
     for row in held:
+        positive = normalized(row["positive"])
+        found = ids.get(positive) or [name for text, those in ids.items() if text.endswith(positive) for name in those]
         name = names.setdefault(row["query"], f"q{len(names)}")
-        qrels.setdefault(name, {})[ids[row["positive"]]] = 1
+        qrels.setdefault(name, {}).update(dict.fromkeys(found, 1))
     return {name: text for text, name in names.items()}, documents, qrels
 
 
@@ -221,33 +245,3 @@ def _write_rows(rows: Dataset, path: Path) -> None:
     temporary = path.with_suffix(".new")
     rows.to_parquet(str(temporary))
     temporary.replace(path)
-
-
-def _write_report(result: AdaptResult, folder: Path, config: TrainingConfig) -> None:
-    first = result.measured[0].comparison
-    verdict = (
-        f"better than its start model on the held-out pairs (p = {first.p_value:.4f})"
-        if result.is_better
-        else f"not shown to be better than its start model on the held-out pairs (p = {first.p_value:.2f})"
-    )
-    lines = [
-        "# Adapted model",
-        "",
-        f"Started from `{config.model}`. It is {verdict}.",
-        "",
-        "| collection | queries | documents | BM25 | start model | adapted | difference, 95 % interval | p |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for one in result.measured:
-        found = one.comparison
-        lines.append(
-            f"| {one.name} | {one.queries} | {one.documents:,} | {one.bm25:.4f} | {found.first:.4f} | "
-            f"{found.second:.4f} | {found.second - found.first:+.4f} ({found.low:+.4f} to {found.high:+.4f}) | "
-            f"{found.p_value:.4f} |"
-        )
-    lines += ["", f"{MEASURE}, through an index with default settings; paired permutation test. The recipe:", ""]
-    lines += ["```json", config.model_dump_json(indent=2, exclude={"output_dir"}), "```"]
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    said = asdict(result) | {"model_dir": str(result.model_dir)}
-    (folder / "report.json").write_text(json.dumps(said, indent=2), encoding="utf-8")
-    logger.info("The adapted model is %s.", verdict)

@@ -1,7 +1,7 @@
 """Training on sentence-transformers' trainers: batches by role, with the markers that encoding uses."""
 
 from colbert_kit.training.collator import ColBERTCollator
-from colbert_kit.training.config import DataSource, LoRA, TrainingConfig
+from colbert_kit.training.config import LOSSES, DataSource, LoRA, TrainingConfig
 from colbert_kit.training.distillation import KDProcessing
 from colbert_kit.training.doctor import Finding, examine_model, examine_rows
 from colbert_kit.training.mining import mine_hard_negatives
@@ -10,6 +10,7 @@ from colbert_kit.training.sources import load_rows
 from colbert_kit.training.teachers import Teacher, pair_scores, score_with_teacher
 
 __all__ = [
+    "LOSSES",
     "ColBERTCollator",
     "DataSource",
     "Finding",

@@ -69,6 +69,14 @@ class ColBERTTrainer(MultiVectorEncoderTrainer):
             super()._save(output_dir, state_dict)
         self.accelerator.wait_for_everyone()
 
+    def _load_best_model(self) -> None:
+        """sentence-transformers' own logs what goes wrong here, and goes on with the last weights."""
+        best, step = self.state.best_model_checkpoint, self.state.best_global_step
+        if best is None or step is None:
+            raise RuntimeError("no checkpoint is the best one")
+        self.model.model_card_data.set_best_model_step(step)
+        self._load_from_checkpoint(best)
+
 
 class AdapterTrainer(ColBERTTrainer):
     """Saves whole, merged models, and beside them what is trained.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from colbert_kit.errors import InvalidData
 from colbert_kit.training.columns import text_columns, unfolded
 
 __all__ = ["ColBERTBatchSampler"]
+
+logger = logging.getLogger(__name__)
 
 BATCHES_PER_WINDOW = 64
 """Rows are shuffled, and sorted by length within windows of so many batches, so that batches differ from epoch to
@@ -33,7 +36,8 @@ class ColBERTBatchSampler(DefaultBatchSampler):
     """Batches in random order, for a trainer's ``batch_sampler``.
 
     With in-batch negatives two rows do not share a batch if they have the same query, or if one's positive is among
-    the other's documents: each would teach against the other. What does not fit in a batch moves to the next.
+    the other's documents: each would teach against the other. What does not fit in a batch moves to the next; what
+    fits in none that is at least half full is left out of the epoch, and the log says how much.
 
     Args:
         dataset: Rows of texts; read once.
@@ -46,7 +50,7 @@ class ColBERTBatchSampler(DefaultBatchSampler):
         in_batch_negatives: The loss compares a query with the documents of other rows.
 
     Raises:
-        InvalidData: No batch can be filled.
+        InvalidData: No batch can be made.
 
     Example:
         >>> args = MultiVectorEncoderTrainingArguments(..., batch_sampler=ColBERTBatchSampler)  # doctest: +SKIP
@@ -68,10 +72,37 @@ class ColBERTBatchSampler(DefaultBatchSampler):
         self.by_length = by_length
         self.in_batch_negatives = in_batch_negatives
         self._rows = [_read(row) for row in dataset]
+        first = self._batches(0)
+        if not first:
+            raise InvalidData(
+                f"no batch of {batch_size} rows can be made of {len(self._rows)}: rows that share a query or a "
+                "positive do not meet in one. Lower batch_size."
+            )
+        self._number = len(first)
+        left = len(self._rows) - sum(map(len, first))
+        if left > batch_size:
+            logger.warning(
+                "%d of %d rows fit in no batch of %d, as they share a query or a positive with too many others; they "
+                "are left out of an epoch. A lower batch_size takes in more.",
+                left,
+                len(self._rows),
+                batch_size,
+            )
 
     def __iter__(self) -> Iterator[list[int]]:
         """Row numbers, a batch at a time."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self._rows)).tolist()
+        batches = self._batches(self.epoch)
+        order = np.random.default_rng((self.seed, self.epoch, 1)).permutation(len(batches))
+        # Another order of the rows may fill one batch more or less; the trainer counts on the first epoch's number.
+        for place in range(self._number):
+            yield batches[order[place % len(order)]]
+
+    def __len__(self) -> int:
+        """Batches of every epoch."""
+        return self._number
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self._rows)).tolist()
         window = BATCHES_PER_WINDOW * self.batch_size
         batches: list[list[int]] = []
         waiting: list[int] = []
@@ -83,18 +114,10 @@ class ColBERTBatchSampler(DefaultBatchSampler):
             batches += full
         while waiting and not self.drop_last:
             batch, waiting = self._compatible(waiting)
+            if waiting and len(batch) < self.batch_size / 2:
+                break
             batches.append(batch)
-        if not batches:
-            raise InvalidData(
-                f"no batch of {self.batch_size} rows can be made: rows that share a query or a positive must not meet "
-                "in one. Lower batch_size."
-            )
-        for one in np.random.default_rng((self.seed, self.epoch, 1)).permutation(len(batches)):
-            yield batches[one]
-
-    def __len__(self) -> int:
-        """Batches of an epoch; some fewer or more where many rows share a text."""
-        return len(self._rows) // self.batch_size if self.drop_last else -(-len(self._rows) // self.batch_size)
+        return batches
 
     def _cut(self, rows: list[int]) -> tuple[list[list[int]], list[int]]:
         """Full batches, and the rows left."""

@@ -13,7 +13,15 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from colbert_kit.folders import sync_folder
 
-__all__ = ["FinishCheckpoints", "drop_checkpoints", "drop_unfinished", "last_finished", "sync_file", "write_durably"]
+__all__ = [
+    "FinishCheckpoints",
+    "drop_checkpoints",
+    "drop_unfinished",
+    "last_finished",
+    "sync_file",
+    "sync_tree",
+    "write_durably",
+]
 
 MARKER = "finished.json"
 """Written last, after all else is on the disk: names every file of the checkpoint and its size."""
@@ -33,14 +41,20 @@ class FinishCheckpoints(TrainerCallback):
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         if not args.should_save or not folder.is_dir():
             return
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in files:
-            sync_file(path)
-        for parent in {path.parent for path in files}:
-            sync_folder(parent)
+        files = sync_tree(folder)
         sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
         write_durably(folder / MARKER, json.dumps(sizes, indent=1))
         sync_folder(folder.parent)
+
+
+def sync_tree(folder: Path) -> list[Path]:
+    """Make all that a folder holds durable; its files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        sync_file(path)
+    for parent in {path.parent for path in files}:
+        sync_folder(parent)
+    return files
 
 
 def last_finished(folder: Path) -> Path | None:

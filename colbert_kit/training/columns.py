@@ -8,7 +8,7 @@ from typing import Any
 
 from colbert_kit.errors import InvalidData
 
-__all__ = ["LABELS", "is_role", "split_positives", "text_columns", "unfolded"]
+__all__ = ["LABELS", "is_role", "normalized", "split_positives", "text_columns", "unfolded"]
 
 LABELS = ("label", "labels", "score", "scores")
 """As sentence-transformers' collators name them."""
@@ -17,6 +17,16 @@ QUERIES = ("query", "anchor", "question")
 POSITIVES = ("positive", "answer")
 LISTS = {"negatives": "negative", "documents": "document"}
 """Columns that hold a list of texts, and what its members are called."""
+
+
+def normalized(text: str) -> str:
+    """A text without its case and spacing, to tell whether two are the same.
+
+    Example:
+        >>> normalized("What is  X?")
+        'what is x?'
+    """
+    return " ".join(text.lower().split())
 
 
 def is_role(name: str) -> bool:
@@ -102,7 +112,7 @@ def _query_of(texts: Sequence[str], roles: Mapping[str, str]) -> str:
         return named[0]
     if not texts:
         raise InvalidData("a training set needs a column of queries and one of documents, got none.")
-    return texts[0]
+    return next((name for name in texts if not is_role(name)), texts[0])
 
 
 def _place(name: str, others: Sequence[str]) -> tuple[int, int, int]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from colbert_kit.errors import InvalidConfig
 
-__all__ = ["DataSource", "LoRA", "TrainingConfig"]
+__all__ = ["LOSSES", "DataSource", "LoRA", "TrainingConfig"]
 
 Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse"]
+LOSSES: tuple[str, ...] = get_args(Loss)
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 
 TEMPERATURES: dict[str, float] = {"contrastive": 0.02, "cached_contrastive": 0.02, "distillation": 1.0}
@@ -25,7 +26,7 @@ to 1.0, as PyLate's do, so that a script moved from there trains as before."""
 class _Settings(BaseModel):
     """Frozen, without unknown keys, with one-line errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     if not TYPE_CHECKING:
 
@@ -99,7 +100,7 @@ class TrainingConfig(_Settings):
         InvalidConfig: A key is unknown or a value cannot work; all of them are named at once.
 
     Example:
-        >>> config = TrainingConfig(model="bert-base-uncased", train="sentence-transformers/msmarco-bm25")
+        >>> config = TrainingConfig(model="bert-base-uncased", train="pairs.jsonl")
         >>> config.temperature, str(config.output_dir)
         (0.02, 'output/contrastive-bert-base-uncased')
     """
@@ -172,7 +173,7 @@ class TrainingConfig(_Settings):
     lora: LoRA | None = None
     """Train adapters in place of the encoder's weights."""
     freeze_encoder: bool = False
-    """Train the projection alone: a step costs a third, and the encoder stays as it is."""
+    """Train the projection alone: nothing is computed backwards through the encoder, which stays as it is."""
     group_by_length: bool = True
     """Rows of like length share a batch, which saves padding; the batches come in random order."""
     precision: Precision = "auto"
@@ -181,19 +182,17 @@ class TrainingConfig(_Settings):
     """``torch.compile``: pays on GPUs in long runs."""
     seed: int = 42
     """Of the order of rows, dropout and new weights."""
-    device: str | None = None
-    """``cpu``, or None for the best there is."""
+    device: Literal["cpu"] | None = None
+    """None for the best there is; ``CUDA_VISIBLE_DEVICES`` says which GPU."""
 
     run_name: str | None = None
     """Reaches the tracker and names the folder; made of loss and model where None."""
     output_dir: Path | None = None
     """Holds checkpoints while training, and the final model; ``output/{run_name}`` where None."""
     eval_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps from one evaluation to the next; a tenth of the run where None."""
-    save_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps from one checkpoint to the next; those of ``eval_steps`` where None. A multiple of ``eval_steps``."""
-    keep_checkpoints: int = Field(default=2, ge=2)
-    """Older ones are removed. Two, so that there is a whole one while another is written."""
+    """Steps from one evaluation and checkpoint to the next; a tenth of the run where None."""
+    keep_checkpoints: int = Field(default=3, ge=3)
+    """While training: the best, the last whole one, and the one that is being written."""
     logging_steps: int = Field(default=10, ge=1)
     """Steps from one line of the log to the next."""
     report_to: tuple[str, ...] = ()
@@ -206,7 +205,7 @@ class TrainingConfig(_Settings):
             return values
         values = dict(values)
         loss = values.get("loss", "contrastive")
-        if values.get("temperature") is None and loss in TEMPERATURES:
+        if values.get("temperature") is None and isinstance(loss, str) and loss in TEMPERATURES:
             values["temperature"] = TEMPERATURES[loss]
         model = str(values.get("model", "model")).rstrip("/")
         values["run_name"] = values.get("run_name") or f"{loss}-{re.sub('[^A-Za-z0-9._-]', '-', Path(model).name)}"
@@ -227,11 +226,6 @@ class TrainingConfig(_Settings):
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"
-            )
-        if self.save_steps and self.save_steps % (self.eval_steps or self.save_steps):
-            raise ValueError(
-                f"save_steps must be a multiple of eval_steps, so that the best checkpoint is among those kept; got "
-                f"{self.save_steps} and {self.eval_steps}"
             )
         return self
 

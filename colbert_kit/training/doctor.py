@@ -14,14 +14,14 @@ from sentence_transformers.base.modules import Dense, Transformer
 
 from colbert_kit.errors import ColbertKitError
 from colbert_kit.models import check_lengths, prompt_of
-from colbert_kit.training.columns import LABELS, text_columns, unfolded
+from colbert_kit.training.columns import LABELS, normalized, text_columns, unfolded
 
 __all__ = ["Finding", "examine_model", "examine_overlap", "examine_rows"]
 
 ROWS_READ = 20_000
 """Rows looked at; what is wrong with a set is wrong with most of it."""
 FEW = 0.01
-"""Of the rows: above it a fault of single rows is one of the set."""
+"""Of the rows or queries: above it a fault of single ones is one of the set."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +87,13 @@ def examine_overlap(train: Iterable[str], evaluation: Mapping[str, str]) -> list
         train: Queries to train on.
         evaluation: Queries to evaluate with, by id.
     """
-    known = {_normal(text) for text in train}
-    seen = [name for name, text in evaluation.items() if _normal(text) in known]
+    known = {normalized(text) for text in train}
+    seen = [name for name, text in evaluation.items() if normalized(text) in known]
     if not seen:
         return []
     share = f"{len(seen)} of {len(evaluation)}"
-    message = f"{share} evaluation queries are in the training data ({seen[0]!r} for one); its figures would flatter."
-    return [Finding("error", "leak", message)]
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.lower().split())
+    message = f"{share} evaluation queries are in the training data ({seen[0]!r} for one); take them out of it."
+    return [Finding("error" if len(seen) > FEW * len(evaluation) else "warning", "leak", message)]
 
 
 def _projection(model: MultiVectorEncoder) -> list[Finding]:
@@ -189,7 +185,7 @@ def _doubtful_negatives(rows: Dataset) -> list[Finding]:
     for row in rows:
         columns = unfolded(row)
         query, positive, *negatives = [columns[name] for name in text_columns(columns)]
-        own += any(text is not None and _normal(text) == _normal(positive or "") for text in negatives)
+        own += any(text is not None and normalized(text) == normalized(positive or "") for text in negatives)
         empty += not (query or "").strip() or not (positive or "").strip()
     found = []
     if own:

@@ -13,7 +13,7 @@ from datasets import Dataset
 from colbert_kit.data import is_beir_folder
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.evaluation import InformationRetrievalEvaluator
-from colbert_kit.training.columns import LABELS, text_columns, unfolded
+from colbert_kit.training.columns import LABELS, normalized, text_columns, unfolded
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.sources import is_lazy, load_rows
 
@@ -45,31 +45,30 @@ def hold_out(config: TrainingConfig, train: Rows) -> tuple[Rows, InformationRetr
         return train, rows_evaluator(config, [load_rows(config.eval)], list(train.values()))
     if config.eval_fraction == 0:
         return train, None
+    keys = {name: _query_keys(rows) for name, rows in train.items()}
+    chosen = _chosen({key for one in keys.values() for key in one}, config)
     kept, held = {}, []
     for name, rows in train.items():
-        left, out = _split_by_query(rows, config.eval_fraction, config.eval_queries // len(train), config.seed)
-        if not len(left):
+        is_held = np.array([key in chosen for key in keys[name]])
+        if is_held.all():
             raise InvalidConfig(f"{name}: eval_fraction={config.eval_fraction} leaves no rows to train on.")
-        kept[name] = left
-        held.append(out)
+        kept[name] = rows.select(np.flatnonzero(~is_held))
+        held.append(rows.select(np.flatnonzero(is_held)))
     return kept, rows_evaluator(config, held, list(kept.values()))
 
 
-def _split_by_query(rows: Dataset, fraction: float, at_most: int, seed: int) -> tuple[Dataset, Dataset]:
-    """A query's rows stay together, so that none is both learnt from and asked."""
-    keys = _query_keys(rows)
-    unique = sorted(set(keys))
-    number = min(max(1, round(fraction * len(unique))), max(1, at_most))
-    held = {unique[one] for one in np.random.default_rng(seed).permutation(len(unique))[:number]}
-    is_held = np.array([key in held for key in keys])
-    return rows.select(np.flatnonzero(~is_held)), rows.select(np.flatnonzero(is_held))
+def _chosen(keys: set[str], config: TrainingConfig) -> set[str]:
+    """Queries of all sources together: none is learnt from in one and asked in another."""
+    ordered = sorted(keys)
+    number = min(max(1, round(config.eval_fraction * len(ordered))), config.eval_queries)
+    return {ordered[place] for place in np.random.default_rng(config.seed).permutation(len(ordered))[:number]}
 
 
 def _query_keys(rows: Dataset) -> list[str]:
     if is_lazy(rows):
         return [str(one) for one in rows.with_format(None)["query_id"]]
     [query, *_] = text_columns([name for name in rows.column_names if name not in LABELS])
-    return [str(one) for one in rows[query]]
+    return [normalized(str(one)) for one in rows[query]]
 
 
 def rows_evaluator(config: TrainingConfig, held: list[Dataset], others: list[Dataset]) -> InformationRetrievalEvaluator:
@@ -102,7 +101,7 @@ def _judged(rows: Dataset) -> Iterator[tuple[str, str, list[str]]]:
     for row in rows:
         columns = unfolded(row)
         query, texts = _texts(columns)
-        scores = columns.get("scores", columns.get("score"))
+        scores = next((columns[name] for name in LABELS if name in columns), None)
         best = int(np.argmax(scores)) if isinstance(scores, list) and len(scores) == len(texts) else 0
         yield query, texts[best], texts
 

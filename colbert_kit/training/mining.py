@@ -19,7 +19,7 @@ from colbert_kit.errors import InvalidConfig, InvalidData, InvalidInput
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import maxsim_pairwise
 from colbert_kit.searcher import Searcher
-from colbert_kit.training.columns import text_columns, unfolded
+from colbert_kit.training.columns import normalized, text_columns, unfolded
 from colbert_kit.training.teachers import Teacher, pair_scores
 
 __all__ = ["mine_hard_negatives"]
@@ -65,7 +65,7 @@ def mine_hard_negatives(  # noqa: PLR0913 - a filter each, given by name
         on_progress: Called as the corpus is encoded and as queries are searched.
 
     Returns:
-        ``query``, ``positive``, ``negative_1`` ...; None where a query has fewer. Queries without any are left out, and
+        ``query``, ``positive``, ``negative_1`` ...; None where a query has fewer. Pairs without any are left out, and
         the log says how many.
 
     Raises:
@@ -84,7 +84,7 @@ def mine_hard_negatives(  # noqa: PLR0913 - a filter each, given by name
     rows = _pairs(pairs)
     known: dict[str, set[str]] = {}
     for query, positive in rows:
-        known.setdefault(query, set()).add(_normal(positive))
+        known.setdefault(query, set()).add(normalized(positive))
     generator = np.random.default_rng(seed) if sampling == "random" else None
     mined = []
     with _searcher(source, corpus, on_progress) as (searcher, model):
@@ -114,6 +114,9 @@ def _pairs(pairs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
             rows.append((columns[query], columns[positive]))
     if not rows:
         raise InvalidData("there are no pairs to mine negatives for.")
+    for number, pair in enumerate(rows):
+        if not all(isinstance(text, str) and text.strip() for text in pair):
+            raise InvalidData(f"pair {number} has no query or no positive: {pair}.")
     return rows
 
 
@@ -150,8 +153,9 @@ def _candidates(
         texts: dict[str, str] = {}
         for hit in hits[ranks[0] - 1 :]:
             text = hit.text or ""
-            if hit.score <= limit and _normal(text) not in known[query]:
-                texts.setdefault(_normal(text), text)
+            # A title may stand before the positive.
+            if hit.score <= limit and not any(normalized(text).endswith(one) for one in known[query]):
+                texts.setdefault(normalized(text), text)
         found.append(list(texts.values()))
     return found
 
@@ -186,7 +190,7 @@ def _dataset(mined: list[dict[str, Any]], number: int) -> Dataset:
     if not whole:
         raise InvalidData("no query has a negative left; look deeper (last_rank), or filter less (max_relative_score).")
     if len(whole) < len(mined):
-        logger.warning("%d of %d queries have no negative left and are left out.", len(mined) - len(whole), len(mined))
+        logger.warning("%d of %d pairs have no negative left and are left out.", len(mined) - len(whole), len(mined))
     names = [f"negative_{place}" for place in range(1, number + 1)]
     return Dataset.from_list(
         [
@@ -195,7 +199,3 @@ def _dataset(mined: list[dict[str, Any]], number: int) -> Dataset:
             for row in whole
         ]
     )
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.lower().split())

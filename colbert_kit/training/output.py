@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.training.checkpoints import drop_checkpoints, drop_unfinished, last_finished, write_durably
+from colbert_kit.folders import LOCK_NAME
+from colbert_kit.training.adapters import TRAINED
+from colbert_kit.training.checkpoints import (
+    drop_checkpoints,
+    drop_unfinished,
+    last_finished,
+    sync_tree,
+    write_durably,
+)
 from colbert_kit.training.config import TrainingConfig
 
-__all__ = ["CONFIG_NAME", "RESULT_NAME", "begin", "find_start"]
+__all__ = ["CONFIG_NAME", "RESULT_NAME", "begin", "find_start", "finish"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +43,7 @@ def find_start(config: TrainingConfig, override: bool) -> Path | None:
     """
     folder = config.folder
     if not (folder / CONFIG_NAME).exists():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(path.name != LOCK_NAME for path in folder.iterdir()):
             raise InvalidConfig(f"output_dir {folder} holds something that is no training run; give another.")
         return None
     if override:
@@ -60,15 +70,33 @@ def begin(config: TrainingConfig, start: Path | None) -> None:
         start: What ``find_start`` found.
     """
     folder = config.folder
-    folder.mkdir(parents=True, exist_ok=True)
     if start is None:
-        (folder / RESULT_NAME).unlink(missing_ok=True)
-        write_durably(folder / CONFIG_NAME, as_json(config))
+        # In this order: a kill in between must not leave the old run's checkpoints beside the new config. Without
+        # modules.json the old model is no model any more.
+        for name in (RESULT_NAME, "modules.json"):
+            (folder / name).unlink(missing_ok=True)
         drop_checkpoints(folder)
+        write_durably(folder / CONFIG_NAME, as_json(config))
     else:
         drop_unfinished(folder)
 
 
+def finish(config: TrainingConfig, result: Mapping[str, Any]) -> None:
+    """Keep the model alone, make it durable, and say that it is finished.
+
+    Args:
+        config: The run.
+        result: What came of it.
+    """
+    folder = config.folder
+    # The first is a pickle of what the config says; both are of use while training only, as checkpoints are.
+    for name in ("training_args.bin", TRAINED):
+        (folder / name).unlink(missing_ok=True)
+    sync_tree(folder)
+    write_durably(folder / RESULT_NAME, json.dumps(result, indent=2, default=str))
+    drop_checkpoints(folder)
+
+
 def as_json(config: TrainingConfig) -> str:
     """What makes a run this run: not how it is told of."""
-    return config.model_dump_json(indent=2, exclude={"report_to", "logging_steps", "run_name"})
+    return config.model_dump_json(indent=2, exclude={"report_to", "logging_steps", "run_name", "output_dir"})

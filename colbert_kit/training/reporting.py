@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from colbert_kit.progress import OnProgress, Progress
 
-__all__ = ["EvaluateAtTheEnd", "Report"]
+__all__ = ["Report"]
 
 logger = logging.getLogger("colbert_kit.training")
 
@@ -54,19 +54,3 @@ class Report(TrainerCallback):
             logger.info("%s: loss %.4f, learning rate %.2g", place, float(logs["loss"]), rate)
         elif self.metric in logs:
             logger.info("%s: nDCG@10 %.4f on what was held out", place, float(logs[self.metric]))
-
-
-class EvaluateAtTheEnd(TrainerCallback):
-    """The last step is evaluated too, so that the last weights can be the best."""
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,  # noqa: ANN401 - transformers'
-    ) -> None:
-        """Before the trainer looks at what to do."""
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = args.eval_strategy != "no"
-            control.should_save = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
 import time
@@ -15,22 +15,21 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from transformers import TrainerState
 
 from colbert_kit import models
 from colbert_kit.errors import InvalidConfig
+from colbert_kit.folders import locked, make_folder
 from colbert_kit.progress import OnProgress
-from colbert_kit.training.adapters import TRAINED, add_adapters
-from colbert_kit.training.checkpoints import (
-    write_durably,
-)
+from colbert_kit.training.adapters import add_adapters
 from colbert_kit.training.checks import check_machine, check_run, examine_run
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.doctor import Finding
 from colbert_kit.training.holdout import hold_out
-from colbert_kit.training.output import RESULT_NAME, begin, find_start
+from colbert_kit.training.output import begin, find_start, finish
 from colbert_kit.training.reporting import Report
 from colbert_kit.training.sources import load_rows
-from colbert_kit.training.trainer import make_trainer, metric_of, projection_of
+from colbert_kit.training.trainer import check_model, make_trainer, metric_of, projection_of
 
 __all__ = ["TrainingResult", "examine_config", "train"]
 
@@ -95,21 +94,39 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
     torch.manual_seed(config.seed)
     model = _load_model(config)
     rows, evaluator = hold_out(config, _load_sources(config))
+    check_model(config, model)
     check_run(config, model, rows, evaluator)
-    trainer = make_trainer(config, model, rows, evaluator)
-    trainer.add_callback(Report(metric_of(evaluator), on_progress))
-    if trainer.is_world_process_zero():
-        begin(config, resumed)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    trainer.save_model(str(config.folder))
-    result = _result(config, trainer, metric_of(evaluator), time.perf_counter() - started)
-    if trainer.is_world_process_zero():
-        # What is of use while training only; the first is a pickle of what the config says.
-        for name in ("training_args.bin", TRAINED):
-            (config.folder / name).unlink(missing_ok=True)
-        said = asdict(result) | {"output_dir": str(result.output_dir)}
-        write_durably(config.folder / RESULT_NAME, json.dumps(said, indent=2))
+    with contextlib.ExitStack() as stack:
+        if is_first_process():
+            make_folder(config.folder)
+            stack.enter_context(locked(config.folder))
+        trainer = make_trainer(config, model, rows, evaluator)
+        trainer.add_callback(Report(metric_of(evaluator), on_progress))
+        if is_first_process():
+            begin(config, resumed)
+        _run(trainer, resumed)
+        trainer.save_model(str(config.folder))
+        result = _result(config, trainer, metric_of(evaluator), time.perf_counter() - started)
+        if is_first_process():
+            finish(config, asdict(result))
     return result
+
+
+def _run(trainer: MultiVectorEncoderTrainer, resumed: Path | None) -> None:
+    """Train, or where only the end was missing load what the end would have chosen."""
+    if resumed is not None:
+        state = TrainerState.load_from_json(str(resumed / "trainer_state.json"))
+        if state.global_step >= state.max_steps > 0:
+            trainer.state = state
+            best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
+            trainer._load_from_checkpoint(str(best or resumed))
+            return
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes, of those that train together."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _agreed(decide: Callable[[], Path | None], config: TrainingConfig) -> Path | None:
@@ -126,12 +143,14 @@ def examine_config(config: TrainingConfig) -> list[Finding]:
     """Everything that ``train`` would look at before its first step; nothing is written.
 
     Raises:
-        InvalidConfig: The config does not go with the model or this machine.
+        InvalidConfig: The config does not go with the model, this machine or the output folder.
         InvalidData: Rows cannot be read.
     """
     check_machine(config)
+    find_start(config, override=False)
     with models.without_library_bars():
         model = _load_model(config)
+        check_model(config, model)
         rows, evaluator = hold_out(config, _load_sources(config))
         return examine_run(config, model, rows, evaluator)
 

@@ -15,6 +15,7 @@ from colbert_kit.errors import InvalidData, InvalidInput
 from colbert_kit.training.columns import LABELS, is_role, split_positives
 from colbert_kit.training.config import DataSource
 from colbert_kit.training.distillation import KDProcessing
+from colbert_kit.training.teachers import check_scored
 
 __all__ = ["is_lazy", "load_rows"]
 
@@ -39,15 +40,7 @@ def load_rows(source: DataSource) -> Dataset:
         InvalidInput: There is no such file or dataset.
         InvalidData: A column is missing, or rows cannot be read.
     """
-    rows = _read(source)
-    unknown = [name for name in source.columns if name not in rows.column_names]
-    if unknown:
-        raise InvalidData(f"{source.path} has no columns {unknown} to rename; it has {rows.column_names}.")
-    rows = rows.rename_columns(source.columns) if source.columns else rows
-    if source.limit is not None:
-        rows = rows.select(range(min(source.limit, len(rows))))
-    if not len(rows):
-        raise InvalidData(f"{source.path} has no rows.")
+    rows = _rows(source)
     if source.queries is not None and source.documents is not None:
         return _with_texts(rows, source, source.queries, source.documents)
     rows = _with_roles(rows, source.path)
@@ -61,12 +54,25 @@ def is_lazy(rows: Dataset) -> bool:
     return str(rows.format["type"]) == "custom"
 
 
+def _rows(source: DataSource) -> Dataset:
+    rows = _read(source)
+    if unknown := [name for name in source.columns if name not in rows.column_names]:
+        raise InvalidData(f"{source.path} has no columns {unknown} to rename; it has {rows.column_names}.")
+    rows = rows.rename_columns(source.columns) if source.columns else rows
+    if source.limit is not None:
+        rows = rows.select(range(min(source.limit, len(rows))))
+    if not len(rows):
+        raise InvalidData(f"{source.path} has no rows.")
+    return rows
+
+
 def _read(source: DataSource) -> Dataset:
     path = Path(source.path)
     if parts := sorted(str(part) for part in path.glob("*.parquet")):
+        check_scored(path)
         return load_dataset("parquet", data_files=parts, split="train")
     if path.is_file():
-        suffix = Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+        suffix = _suffix(path)
         if suffix not in BUILDERS:
             raise InvalidInput(f"{path}: rows are read from {', '.join(ROW_SUFFIXES)} (and .gz of them).")
         options: dict[str, Any] = {"sep": "\t"} if suffix == ".tsv" else {}
@@ -75,18 +81,30 @@ def _read(source: DataSource) -> Dataset:
         except (DatasetGenerationError, ValueError, OSError) as error:
             cause = error.__cause__ or error
             raise InvalidData(f"{path} cannot be read: {' '.join(str(cause).split())[:300]}") from error
-    if path.is_dir() or path.suffix or not hub.is_repo_id(source.path):
+    # A repository's name may have a dot; a file that is not there has one of these endings.
+    if path.is_dir() or _suffix(path) in (*BUILDERS, ".txt") or not hub.is_repo_id(source.path):
         raise InvalidInput(f"there is no file or Hub dataset {source.path}; check the path.")
     return data.load_hub_dataset(
         source.path, config=source.name, split=source.split or "train", revision=source.revision
     )
 
 
+def _suffix(path: Path) -> str:
+    return Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+
+
 def _with_texts(rows: Dataset, source: DataSource, queries: DataSource, documents: DataSource) -> Dataset:
     needed = ("query_id", "document_ids", "scores")
     if missing := [name for name in needed if name not in rows.column_names]:
         raise InvalidData(f"{source.path} needs the columns {', '.join(needed)}; {', '.join(missing)} are missing.")
-    processing = KDProcessing(_read(queries), _read(documents))
+    texts = {}
+    for name, one in (("query_id", queries), ("document_id", documents)):
+        found = _rows(one)
+        text = next((column for column in ("text", name.removesuffix("_id")) if column in found.column_names), None)
+        if name not in found.column_names or text is None:
+            raise InvalidData(f"{one.path} needs the columns {name} and text; it has {found.column_names}.")
+        texts[name] = found.select_columns([name, text])
+    processing = KDProcessing(texts["query_id"], texts["document_id"])
     rows = rows.select_columns(list(needed))
     processing.transform(rows[:1])
     rows.set_transform(processing.transform)
@@ -95,9 +113,12 @@ def _with_texts(rows: Dataset, source: DataSource, queries: DataSource, document
 
 def _with_roles(rows: Dataset, name: str) -> Dataset:
     known = [column for column in rows.column_names if is_role(column)]
-    texts = [column for column in known if column not in LABELS]
-    if len(texts) < 2:
-        return rows
+    if len([column for column in known if column not in LABELS]) < 2:
+        known = [
+            column
+            for column, feature in rows.features.items()
+            if column in LABELS or getattr(feature, "dtype", None) in ("string", "large_string")
+        ]
     if dropped := [column for column in rows.column_names if column not in known]:
-        logger.info("%s: the columns %s have no role and are left out.", name, ", ".join(dropped))
+        logger.info("%s: the columns %s have no role or no text, and are left out.", name, ", ".join(dropped))
     return rows.select_columns(known)

@@ -22,7 +22,7 @@ from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.training.checkpoints import sync_file, write_durably
 from colbert_kit.training.columns import LABELS, text_columns, unfolded
 
-__all__ = ["Teacher", "pair_scores", "score_with_teacher"]
+__all__ = ["Teacher", "check_scored", "pair_scores", "score_with_teacher"]
 
 Teacher = CrossEncoder | SentenceTransformer | MultiVectorEncoder | Callable[[list[str], list[str]], Sequence[float]]
 """Whatever scores a query with a document; a function takes both lists and gives a number a pair, higher is better."""
@@ -90,7 +90,7 @@ def score_with_teacher(
         ``DataSource(path="OUTPUT")`` reads them.
 
     Raises:
-        InvalidConfig: ``output`` holds the scores of other rows.
+        InvalidConfig: ``output`` holds the scores of other rows or of another teacher, or there are no rows.
         InvalidData: A row has no documents, or a score is not finite.
 
     Example:
@@ -98,7 +98,11 @@ def score_with_teacher(
     """
     folder = Path(output)
     listed = [_row(row) for row in rows]
-    _check_folder(folder, listed, rows_per_part)
+    if not listed or rows_per_part < 1:
+        raise InvalidConfig(f"there must be rows, and rows_per_part 1 or more; got {len(listed)} and {rows_per_part}.")
+    digest = hashlib.sha256(json.dumps([listed, rows_per_part]).encode()).hexdigest()
+    about = {"teacher": _name(teacher), "set of rows": digest}
+    _check_folder(folder, about)
     starts = range(0, len(listed), rows_per_part)
     for number, start in enumerate(starts):
         path = folder / f"part-{number:05d}.parquet"
@@ -106,6 +110,7 @@ def score_with_teacher(
             _write(path, _scored(teacher, listed[start : start + rows_per_part], batch_size))
         if on_progress is not None:
             on_progress(Progress("scoring", min(start + rows_per_part, len(listed)), len(listed)))
+    write_durably(folder / ABOUT, json.dumps({**about, "finished": True}))
     with without_library_bars():
         parts = [str(folder / f"part-{number:05d}.parquet") for number in range(len(starts))]
         return load_dataset("parquet", data_files=parts, split="train")
@@ -149,15 +154,34 @@ def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     temporary.replace(path)
 
 
-def _check_folder(folder: Path, rows: list[tuple[str, list[str]]], rows_per_part: int) -> None:
-    digest = hashlib.sha256(json.dumps([rows, rows_per_part]).encode()).hexdigest()
+def check_scored(folder: Path) -> None:
+    """Refuse a folder in which scoring was begun and not finished.
+
+    Raises:
+        InvalidData: It was.
+    """
     about = folder / ABOUT
-    if about.exists():
-        known = json.loads(about.read_text(encoding="utf-8"))
-        if known["rows"] != digest:
-            raise InvalidConfig(f"{folder} holds the scores of other rows; give another output folder.")
+    if about.exists() and not json.loads(about.read_text(encoding="utf-8")).get("finished"):
+        raise InvalidData(f"{folder} holds the scores of a part of its rows; run score_with_teacher again to finish.")
+
+
+def _check_folder(folder: Path, about: dict[str, str]) -> None:
+    if (folder / ABOUT).exists():
+        known = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if differing := [name for name in about if known.get(name) != about[name]]:
+            what = " and ".join(differing)
+            raise InvalidConfig(f"{folder} holds the scores of another {what}; give another output folder.")
         return
     if folder.exists() and any(folder.iterdir()):
         raise InvalidConfig(f"{folder} holds something else; give another output folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    write_durably(about, json.dumps({"rows": digest}))
+    write_durably(folder / ABOUT, json.dumps(about))
+
+
+def _name(teacher: Teacher) -> str:
+    """What tells one teacher from another, as far as it says."""
+    encoder = teacher.model if isinstance(teacher, CrossEncoder) else None
+    if isinstance(teacher, SentenceTransformer | MultiVectorEncoder):
+        encoder = getattr(teacher[0], "model", None)
+    place = getattr(getattr(encoder, "config", None), "name_or_path", "") if encoder is not None else ""
+    return f"{getattr(teacher, '__qualname__', type(teacher).__name__)} {place}".strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from typing import Any
 
 import torch
@@ -21,10 +22,9 @@ from colbert_kit.training.batches import ColBERTBatchSampler
 from colbert_kit.training.checkpoints import FinishCheckpoints
 from colbert_kit.training.collator import ColBERTCollator
 from colbert_kit.training.config import TrainingConfig
-from colbert_kit.training.reporting import EvaluateAtTheEnd
 from colbert_kit.training.sources import is_lazy
 
-__all__ = ["make_trainer", "metric_of", "projection_of"]
+__all__ = ["check_model", "make_trainer", "metric_of", "projection_of"]
 
 EVALUATIONS = 10
 """Of a run, where the config says nothing."""
@@ -57,7 +57,7 @@ def make_trainer(
         loss=_loss(config, trained),
         evaluator=evaluator,
         data_collator=ColBERTCollator(model, args=args),
-        callbacks=[EvaluateAtTheEnd(), FinishCheckpoints()],
+        callbacks=[FinishCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -99,9 +99,8 @@ def _arguments(
         seed=config.seed,
         data_seed=config.seed,
         batch_sampler=_sampler(config, rows),
-        dataloader_drop_last="contrastive" in config.loss and min(map(len, rows.values())) >= config.batch_size,
         save_strategy="steps",
-        save_steps=config.save_steps or every,
+        save_steps=every,
         save_total_limit=config.keep_checkpoints,
         logging_steps=config.logging_steps,
         report_to=list(config.report_to) or "none",
@@ -134,7 +133,7 @@ def _sampler(config: TrainingConfig, rows: dict[str, Dataset]) -> Any:  # noqa: 
 
 
 def _steps(config: TrainingConfig, rows: dict[str, Dataset]) -> int:
-    per_step = config.batch_size * config.gradient_accumulation
+    per_step = config.batch_size * config.gradient_accumulation * int(os.environ.get("WORLD_SIZE", "1"))
     return config.max_steps or max(1, math.ceil(config.epochs * sum(len(one) / per_step for one in rows.values())))
 
 
@@ -142,6 +141,16 @@ def _precision(config: TrainingConfig, device: torch.device) -> str:
     if config.precision != "auto":
         return config.precision
     return "bf16" if models.choose_dtype("auto", device) == "bfloat16" else "float32"
+
+
+def check_model(config: TrainingConfig, model: MultiVectorEncoder) -> None:
+    """Refuse settings that the model or this machine has no use for.
+
+    Raises:
+        InvalidConfig: There is one.
+    """
+    _learning_rates(config, model)
+    _loss(config, model)
 
 
 def _loss(config: TrainingConfig, model: Any) -> nn.Module:  # noqa: ANN401 - compiled or not

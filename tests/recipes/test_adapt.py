@@ -78,3 +78,46 @@ def test_too_few_pairs_are_refused_before_anything_is_written(tiny_model_folder,
     with pytest.raises(InvalidData, match="there are 50 different queries; adapting needs 200"):
         recipes.adapt(str(tiny_model_folder), str(tmp_path / "few.jsonl"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"loss": "distillation"}}, "adapt has no teacher"),
+        ({"settings": {"model": "other"}}, "adapt sets model itself"),
+        ({"evaluate_on": ["folder"]}, "'path:split'"),
+    ],
+)
+def test_what_cannot_work_is_refused_first(tiny_model_folder, pairs, tmp_path, change, message):
+    with pytest.raises(InvalidConfig, match=message):
+        recipes.adapt(str(tiny_model_folder), str(pairs), tmp_path / "out", **change)
+    assert not (tmp_path / "out").exists()
+
+
+def test_work_that_was_stopped_goes_on_only_if_it_is_the_same(tiny_model_folder, pairs, tmp_path):
+    def stop(progress):
+        if progress.stage == "training":
+            raise KeyboardInterrupt
+
+    arguments = (str(tiny_model_folder), str(pairs), tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        recipes.adapt(*arguments, settings=SETTINGS, on_progress=stop)
+    mined = (tmp_path / "out" / "rows.parquet").read_bytes()
+    for change in ({"settings": SETTINGS | {"seed": 7}}, {"settings": SETTINGS, "num_negatives": 3}):
+        with pytest.raises(InvalidConfig, match="was begun with other"):
+            recipes.adapt(*arguments, **change)
+    result = recipes.adapt(*arguments, settings=SETTINGS)
+
+    assert result.measured[0].queries == 30
+    assert (tmp_path / "out" / "rows.parquet").read_bytes() == mined
+
+
+def test_a_corpus_with_titles_knows_the_positives_without_them(tiny_model_folder, pairs, tmp_path, caplog):
+    texts = sorted({one["positive"] for one in PAIRS})
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(json.dumps({"id": n, "title": "A title", "text": one}) for n, one in enumerate(texts)))
+    settings = SETTINGS | {"max_steps": 2, "eval_steps": 1}
+    result = recipes.adapt(str(tiny_model_folder), str(pairs), tmp_path / "out", corpus=str(corpus), settings=settings)
+
+    assert result.measured[0].documents == len(texts)
+    assert "not in the corpus" not in caplog.text

@@ -64,9 +64,30 @@ def test_rows_that_would_teach_against_each_other_never_meet():
     ]
     batches = list(sampler(rows, drop_last=False))
 
-    assert sorted(itertools.chain(*batches)) == list(range(200))
+    seen = list(itertools.chain(*batches))
+    assert len(set(seen)) == len(seen) > 180
     for batch in batches:
         assert not any(conflicts(rows[one], rows[other]) for one, other in itertools.combinations(batch, 2))
+
+
+def test_rows_that_fit_nowhere_are_counted_and_every_epoch_has_the_announced_number_of_batches(caplog):
+    generator = random.Random(8)
+    rows = [{"query": f"query {n}", "positive": f"answer {int(generator.paretovariate(0.7)) % 40}"} for n in range(800)]
+    made = sampler(rows, batch_size=16, drop_last=False)
+
+    assert "rows fit in no batch of 16" in caplog.text
+    for epoch in range(4):
+        made.set_epoch(epoch)
+        batches = list(made)
+        assert len(batches) == len(made)
+        assert min(map(len, batches)) >= 8
+        for batch in batches:
+            assert len({rows[row]["positive"] for row in batch}) == len(batch)
+
+
+def test_what_is_left_over_at_the_end_is_a_smaller_batch():
+    assert sorted(map(len, sampler(PAIRS[:34], drop_last=False))) == [2, 8, 8, 8, 8]
+    assert len(sampler(PAIRS[:3], drop_last=False)) == 1
 
 
 def test_a_negative_that_rows_share_keeps_nobody_apart():

@@ -104,7 +104,7 @@ def test_queries_that_keep_none_are_left_out_and_all_of_them_are_an_error(tiny_m
     rows = mine_hard_negatives(tiny_model, pairs, corpus, max_relative_score=None)
 
     assert rows["query"][:] == ["rain"]
-    assert "2 of 3 queries have no negative left" in caplog.text
+    assert "2 of 3 pairs have no negative left" in caplog.text
     with pytest.raises(InvalidData, match="no query has a negative left"):
         mine_hard_negatives(tiny_model, pairs[1:], corpus, max_relative_score=None)
 
@@ -156,6 +156,28 @@ def test_scoring_that_was_stopped_goes_on_after_the_last_part(tmp_path):
     assert rows[:] == score_with_teacher(by_length, SCORED, tmp_path / "other")[:]
 
 
+def test_another_teacher_does_not_go_on_where_one_was_stopped(tmp_path):
+    def stopped(queries, documents):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_with_teacher(stopped, SCORED, tmp_path / "scored")
+    with pytest.raises(InvalidConfig, match="scores of another teacher"):
+        score_with_teacher(by_length, SCORED, tmp_path / "scored")
+
+
+def test_a_folder_that_is_scored_in_part_is_no_training_set(tmp_path):
+    def failing(queries, documents):
+        if "query 15" in queries:
+            raise KeyboardInterrupt
+        return by_length(queries, documents)
+
+    with pytest.raises(KeyboardInterrupt):
+        score_with_teacher(failing, SCORED, tmp_path / "scored", rows_per_part=10)
+    with pytest.raises(InvalidData, match="a part of its rows; run score_with_teacher again"):
+        load_rows(DataSource(path=str(tmp_path / "scored")))
+
+
 @pytest.mark.parametrize("scores", [[1.0], [float("nan"), 1.0]])
 def test_a_teacher_that_gives_no_number_for_a_pair_is_refused(scores):
     with pytest.raises(InvalidData, match="a finite number for each of 2 pairs"):
@@ -164,7 +186,7 @@ def test_a_teacher_that_gives_no_number_for_a_pair_is_refused(scores):
 
 def test_scores_of_other_rows_are_not_written_over(tmp_path):
     score_with_teacher(by_length, SCORED, tmp_path / "scored")
-    with pytest.raises(InvalidConfig, match="scores of other rows"):
+    with pytest.raises(InvalidConfig, match="scores of another set of rows"):
         score_with_teacher(by_length, SCORED[:3], tmp_path / "scored")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")

@@ -86,12 +86,12 @@ def test_two_processes_train_one_model_and_one_of_them_writes(write_config):
     result = json.loads((folder / "training_result.json").read_text())
     assert result["steps"] == 6
     assert not (folder / "training_args.bin").exists()
-    assert last_finished(folder).name == "checkpoint-6"
+    assert not list(folder.glob("checkpoint-*"))
 
 
 @pytest.mark.long
 def test_runs_killed_at_any_moment_end_with_the_same_weights(write_config):
-    options = {"max_steps": 14, "eval_steps": 1, "save_steps": 1}
+    options = {"max_steps": 14, "eval_steps": 1}
     whole, _ = finish(write_config("whole", **options))
     config = write_config("killed", **options)
     generator = random.Random(11)

@@ -1,13 +1,16 @@
 """A training run: from a config to a folder that loads, with the best of its checkpoints."""
 
 import json
+import re
 
 import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-from colbert_kit import models, training
-from colbert_kit.errors import InvalidConfig, InvalidData, InvalidInput
+from colbert_kit import evaluation, models, training
+from colbert_kit.errors import ColbertKitError, FolderBusy, InvalidConfig, InvalidData, InvalidInput
+from colbert_kit.folders import locked
+from colbert_kit.training.holdout import hold_out
 from tests.checkpoints import write_bert
 from tests.training.runs import ROWS, weights_of
 
@@ -48,23 +51,40 @@ def test_the_folder_loads_in_plain_sentence_transformers_and_holds_no_pickle(run
 
     assert result.output_dir == config.output_dir
     assert torch.equal(ours.encode_query("the river"), theirs.encode_query("the river"))
-    left = {path.name for path in result.output_dir.iterdir() if path.is_file()}
+    left = {path.name for path in result.output_dir.rglob("*") if path.is_file()}
     assert {"model.safetensors", "training_config.json", "training_result.json", "README.md"} <= left
     assert not any(name.endswith((".bin", ".pt", ".pth")) for name in left)
 
 
-def test_the_best_checkpoint_is_kept_and_its_figure_told(run):
-    config, result, _ = run
-    state = json.loads((config.output_dir / f"checkpoint-{result.steps}" / "trainer_state.json").read_text())
-    values = {one["step"]: one[result.metric] for one in state["log_history"] if result.metric in one}
+def figures(caplog):
+    """nDCG@10 by step, as the log tells it."""
+    found = re.findall(r"step (\d+) of \d+: nDCG@10 ([\d.]+)", caplog.text)
+    return {int(step): float(value) for step, value in found}
 
-    assert list(values) == [0, 4, 8, 12]
-    assert result.start == values.pop(0)
-    assert result.best == max(values.values())
-    assert values[result.best_step] == result.best
-    assert result.best > result.start
-    chosen = config.output_dir / f"checkpoint-{result.best_step}" / "model.safetensors"
-    assert chosen.read_bytes() == (config.output_dir / "model.safetensors").read_bytes()
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4}], ids=["full", "adapters"])
+def test_the_weights_that_retrieved_best_are_the_ones_kept(settings, beir_folder, tmp_path, caplog, lora):
+    # With so high a rate the last weights are worse than some before.
+    options = settings | {"learning_rate": 0.03, "max_steps": 18, "eval_steps": 3, "lora": lora}
+    source = {"path": str(beir_folder), "split": "dev"}
+    with caplog.at_level("INFO", logger="colbert_kit"):
+        result = training.train(training.TrainingConfig(**options, eval=source, output_dir=tmp_path / "out"))
+    told = figures(caplog)
+
+    assert list(told) == [0, 3, 6, 9, 12, 15, 18]
+    assert result.start == pytest.approx(told.pop(0), abs=1e-4)
+    assert result.best == pytest.approx(max(told.values()), abs=1e-4)
+    assert told[result.best_step] == max(told.values()) > told[18]
+    evaluator = evaluation.InformationRetrievalEvaluator.from_beir(beir_folder, "dev", write_csv=False)
+    assert evaluator(models.ColBERT(result.output_dir, device="cpu"))["songs-dev_maxsim_ndcg@10"] == result.best
+
+
+def test_the_last_step_is_evaluated_though_it_is_no_multiple(settings, tmp_path, caplog):
+    config = training.TrainingConfig(**settings | {"max_steps": 6, "eval_steps": 4}, output_dir=tmp_path / "out")
+    with caplog.at_level("INFO", logger="colbert_kit"):
+        training.train(config)
+
+    assert list(figures(caplog)) == [0, 4, 6]
 
 
 def test_each_step_is_told(run):
@@ -161,6 +181,25 @@ def test_every_loss_trains(settings, tmp_path, loss):
     assert result.steps == 4
 
 
+def test_a_query_held_out_of_one_source_is_learnt_from_in_none(settings, rows, tmp_path):
+    shouted = tmp_path / "shouted.jsonl"
+    shouted.write_text("\n".join(json.dumps(one | {"query": one["query"].upper()}) for one in ROWS))
+    config = training.TrainingConfig(**settings | {"train": [str(rows), str(shouted)]}, output_dir=tmp_path / "out")
+
+    kept, evaluator = hold_out(config, {source.path: training.load_rows(source) for source in config.train})
+
+    learnt = {text.lower() for one in kept.values() for text in one["query"]}
+    assert len(evaluator.queries) == 18  # nine, each in two spellings
+    assert not learnt & {text.lower() for text in evaluator.queries}
+
+
+def test_two_processes_do_not_write_one_folder(settings, tmp_path):
+    config = training.TrainingConfig(**settings, output_dir=tmp_path / "out")
+    config.output_dir.mkdir()
+    with locked(config.output_dir), pytest.raises(FolderBusy, match="another process"):
+        training.train(config)
+
+
 def test_several_sources_are_trained_on_together(settings, rows, tmp_path):
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("\n".join(json.dumps({"anchor": one["query"], "answer": one["positive"]}) for one in ROWS[:40]))
@@ -235,7 +274,7 @@ def test_evaluation_queries_among_the_training_queries_are_refused(settings, bei
 def test_what_cannot_work_is_refused_before_anything_is_written(settings, tmp_path, change, message):
     config = training.TrainingConfig(**(settings | change), output_dir=tmp_path / "out")
 
-    with pytest.raises((InvalidConfig, InvalidData, ValueError), match=message):
+    with pytest.raises(ColbertKitError, match=message):
         training.train(config)
     assert not config.output_dir.exists()
 
