@@ -69,12 +69,13 @@ def speed(rows: Rows, folder: str, pylate: str, steps: int) -> None:
         print(f"{name:24} {statistics.median(seconds):6.2f} s a step, {BATCH * steps / sum(seconds):5.1f} pairs/s")
     ratio = statistics.median(taken["PyLate"]) / statistics.median(taken["ours"])
     print(f"same batches, float32: {ratio:.2f}x, largest relative difference of the loss {difference:.1e}")
-    grouped = [ours.step(batch)["seconds"] for batch in by_length(share)]
+    grouped = [ours.step(batch)["seconds"] for batch in by_length(rows)[:steps]]
     ratio = sum(taken["PyLate"]) / sum(grouped)
     print(f"{'ours, grouped by length':24} {BATCH * steps / sum(grouped):5.1f} pairs/s: {ratio:.2f}x")
 
 
 def by_length(rows: Rows) -> list[Rows]:
+    """The batches of an epoch, in the random order in which they come."""
     from datasets import Dataset
 
     from colbert_kit.training.batches import ColBERTBatchSampler

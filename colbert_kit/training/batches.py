@@ -24,7 +24,7 @@ epoch."""
 
 
 class _Row(NamedTuple):
-    """A row's texts by their hashes, and its length in characters."""
+    """A row's texts by their hashes, and the characters of the longest: all documents are padded to it."""
 
     query: int
     positive: int
@@ -157,4 +157,4 @@ def _read(row: Mapping[str, Any]) -> _Row:
     columns = unfolded(row)
     texts = [columns[name] or "" for name in text_columns(columns)]
     hashes = [hash(text) for text in texts]
-    return _Row(hashes[0], hashes[1], frozenset(hashes[1:]), sum(map(len, texts)))
+    return _Row(hashes[0], hashes[1], frozenset(hashes[1:]), max(map(len, texts)))
