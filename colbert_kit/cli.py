@@ -9,6 +9,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
     from colbert_kit import Hit
+    from colbert_kit.progress import OnProgress
     from colbert_kit.scores import TokenMatch
 
 __all__ = ["main"]
@@ -127,11 +130,10 @@ def train(
     override: Annotated[bool, typer.Option("--override", help="Begin anew where the folder holds a run.")] = False,
 ) -> None:
     """Train a model; a run that was interrupted goes on where it was."""
-    from colbert_kit import progress, training
+    from colbert_kit import training
 
     settings = training.TrainingConfig.from_file(config)
-    _log_to_stderr()
-    with progress.terminal_progress() as on_progress:
+    with _told() as on_progress:
         result = training.train(settings, override=override, on_progress=on_progress)
     if int(os.environ.get("RANK", "0")) > 0:
         return
@@ -150,10 +152,9 @@ def adapt(
     ] = None,
 ) -> None:
     """Fine-tune a model on your own pairs, and say whether it is better than before."""
-    from colbert_kit import progress, recipes
+    from colbert_kit import recipes
 
-    _log_to_stderr()
-    with progress.terminal_progress() as on_progress:
+    with _told() as on_progress:
         result = recipes.adapt(
             model, pairs, output, corpus=corpus, evaluate_on=evaluate_on or (), on_progress=on_progress
         )
@@ -199,14 +200,24 @@ def launch_app(
     launch(index=index, port=port)
 
 
-def _log_to_stderr() -> None:
-    """What the kit has to say while it works, a line each."""
+@contextmanager
+def _told() -> Iterator[OnProgress]:
+    """Progress, and what the kit has to say while it works: a line each on stderr."""
+    from colbert_kit import progress
+
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("colbert_kit")
+    before = logger.level
     logger.addHandler(handler)
     # Of several processes that train together the first one speaks.
     logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+    try:
+        with progress.terminal_progress() as on_progress:
+            yield on_progress
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _load(model: str | None) -> MultiVectorEncoder:

