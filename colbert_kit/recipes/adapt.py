@@ -39,8 +39,8 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 32,
     "epochs": 1,
     "eval_fraction": 0.05,
-    "eval_queries": 200,
-    "eval_documents": 1000,
+    "eval_queries": 100,
+    "eval_documents": 500,
 }
 """Of the training, where the caller gives none."""
 
@@ -95,15 +95,17 @@ def adapt(
     asked = {normalized(text) for queries, _, _ in collections.values() for text in queries.values()}
     learnt = [row for row in learnt if normalized(row["query"]) not in asked]
     _claim(folder, config, {"pairs": rows, "corpus": documents, "num_negatives": num_negatives})
-    start = models.ColBERT(config.model, device=config.device)
-    if not (folder / ROWS).exists():
-        texts = [{"id": name, "text": text} for name, text in documents.items()]
-        mined = mine_hard_negatives(start, learnt, texts, num_negatives=num_negatives, on_progress=on_progress)
-        _write_rows(mined, folder / ROWS)
-    if not (config.folder / "training_result.json").exists():
-        train(config, on_progress=on_progress)
-    adapted = models.ColBERT(config.folder, device=config.device)
-    measured = tuple(_measure(name, start, adapted, *parts, on_progress) for name, parts in collections.items())
+    with tempfile.TemporaryDirectory(prefix="colbert-kit-adapt-") as scratch:
+        before = _index(models.ColBERT(config.model, device=config.device), documents, scratch, on_progress)
+        if not (folder / ROWS).exists():
+            mined = mine_hard_negatives(before, learnt, num_negatives=num_negatives, on_progress=on_progress)
+            _write_rows(mined, folder / ROWS)
+        if not (config.folder / "training_result.json").exists():
+            train(config, on_progress=on_progress)
+        after = models.ColBERT(config.folder, device=config.device)
+        measured = tuple(
+            _measure(name, before, after, *parts, scratch, on_progress) for name, parts in collections.items()
+        )
     result = AdaptResult(config.folder, measured, measured[0].comparison.is_better)
     write_report(result, folder, config)
     return result
@@ -222,23 +224,29 @@ def _beir(name: str) -> tuple[Texts, Texts, dict[str, dict[str, int]]]:
     return queries, {one["id"]: one["text"] for one in data.read_corpus(path)}, qrels
 
 
+def _index(model: MultiVectorEncoder, documents: Texts, scratch: str, on_progress: OnProgress | None) -> Searcher:
+    """An index of its own for each model and collection, gone with the scratch folder."""
+    folder = Path(tempfile.mkdtemp(dir=scratch)) / "index"
+    texts = ({"id": name, "text": text} for name, text in documents.items())
+    return Searcher.build(folder, model, texts, on_progress=on_progress)
+
+
 def _measure(
     name: str,
-    start: MultiVectorEncoder,
-    adapted: MultiVectorEncoder,
+    before: Searcher,
+    after: MultiVectorEncoder,
     queries: Texts,
     documents: Texts,
     qrels: dict[str, dict[str, int]],
+    scratch: str,
     on_progress: OnProgress | None,
 ) -> Measured:
-    values = []
-    for model in (start, adapted):
-        with tempfile.TemporaryDirectory(prefix="colbert-kit-adapt-") as folder:
-            corpus = ({"id": one, "text": text} for one, text in documents.items())
-            searcher = Searcher.build(Path(folder) / "index", model, corpus, on_progress=on_progress)
-            values.append(measure_queries(search_run(searcher, queries), qrels, MEASURE))
+    same = len(before) == len(documents) and {one["id"]: one["text"] for one in before.documents()} == documents
+    start = before if same else _index(before.model, documents, scratch, on_progress)
+    runs = [search_run(one, queries) for one in (start, _index(after, documents, scratch, on_progress))]
     bm25 = measure_queries(bm25_run(documents, queries), qrels, MEASURE)
-    return Measured(name, len(qrels), len(documents), float(np.mean(list(bm25.values()))), compare_paired(*values))
+    comparison = compare_paired(*(measure_queries(run, qrels, MEASURE) for run in runs))
+    return Measured(name, len(qrels), len(documents), float(np.mean(list(bm25.values()))), comparison)
 
 
 def _write_rows(rows: Dataset, path: Path) -> None:

@@ -115,7 +115,8 @@ def test_work_that_was_stopped_goes_on_only_if_it_is_the_same(tiny_model_folder,
 def test_a_corpus_with_titles_knows_the_positives_without_them(tiny_model_folder, pairs, tmp_path, caplog):
     texts = sorted({one["positive"] for one in PAIRS})
     corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text("\n".join(json.dumps({"id": n, "title": "A title", "text": one}) for n, one in enumerate(texts)))
+    rows = [{"id": n, "title": NOUNS[n % len(NOUNS)], "text": one} for n, one in enumerate(texts)]
+    corpus.write_text("\n".join(map(json.dumps, rows)))
     settings = SETTINGS | {"max_steps": 2, "eval_steps": 1}
     result = recipes.adapt(str(tiny_model_folder), str(pairs), tmp_path / "out", corpus=str(corpus), settings=settings)
 
