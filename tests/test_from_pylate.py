@@ -55,6 +55,7 @@ def test_every_snippet_runs_and_gives_what_the_guide_says(tmp_path: Path, monkey
     assert [[hit["id"] for hit in ranking] for ranking in names["rankings"]] == [["2"]]
     assert [sorted(hit["id"] for hit in ranking) for ranking in names["reranked"]] == [[1, 2], [3]]
     assert (tmp_path / "my-colbert" / "modules.json").is_file()
+    assert "pylate.models.Dense.Dense" in (tmp_path / "for-pylate" / "modules.json").read_text()
 
 
 def test_guide_has_snippets_and_speaks_of_every_call():
@@ -63,7 +64,7 @@ def test_guide_has_snippets_and_speaks_of_every_call():
     for word in (
         "is_query=", "convert_to_numpy", "convert_to_tensor", "padding", "pool_factor", "protected_tokens",
         "do_query_expansion", "tokenize", "precision", "encode_multi_process", "compose_prompt", "indexes.PLAID",
-        "retrieve.ColBERT", "rank.rerank", "Voyager", "XTR", "one-way", "not yet",
+        "retrieve.ColBERT", "rank.rerank", "Voyager", "XTR", "export_pylate", "not yet",
     ):  # fmt: skip
         assert word in text, word
 
