@@ -149,7 +149,7 @@ def test_temperatures_that_cannot_be_are_refused(kind, temperature):
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are():
-    with pytest.raises(InvalidConfig, match="must be one of colbert, xtr, pylate, or a callable, got 'cosine'"):
+    with pytest.raises(InvalidConfig, match="must be one of colbert, xtr, pylate, fused, or a callable, got 'cosine'"):
         Contrastive(Table(), score_metric="cosine")
 
 
