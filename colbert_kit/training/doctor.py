@@ -163,8 +163,15 @@ def _expansion(model: MultiVectorEncoder) -> list[Finding]:
 
 
 def _flat_scores(rows: Dataset) -> list[Finding]:
-    """Rows whose scores are equal have no gradient; not-a-number spoils the batch."""
+    """Rows whose scores are equal have no gradient; not-a-number, or a document too few, spoils the batch."""
     flat = broken = 0
+    numbers = {sum(text is not None for text in row["documents"]) for row in rows if "documents" in row}
+    if len(numbers) > 1:
+        message = (
+            f"the rows have {min(numbers)} to {max(numbers)} documents; a loss with scores needs as many in every row. "
+            "Leave out those with fewer."
+        )
+        return [Finding("error", "columns", message)]
     for row in rows:
         scores = next(torch.tensor(row[name]).float().flatten() for name in LABELS if name in row)
         broken += not bool(torch.isfinite(scores).all())

@@ -31,7 +31,7 @@ def random_runs():
     return run, qrels
 
 
-def test_each_querys_measure_is_the_textbooks_also_with_ties_and_negative_grades(random_runs):
+def test_the_measure_of_each_query_is_the_textbooks_also_with_ties_and_negative_grades(random_runs):
     run, qrels = random_runs
 
     found = measure_queries(run, qrels)
@@ -102,7 +102,7 @@ def test_runs_over_different_queries_are_not_compared(other):
         compare_paired({"a": 1.0, "b": 0.5}, other)
 
 
-def test_bm25_puts_the_document_with_the_querys_rare_word_first_and_leaves_out_the_rest():
+def test_bm25_puts_the_document_with_the_rare_word_of_the_query_first_and_leaves_out_the_rest():
     corpus = {"a": "the cats sleep all day", "b": "dogs bark at night", "c": "a cat and a dog"}
 
     run = bm25_run(corpus, {"q": "sleeping cats", "nothing": "zebra"})

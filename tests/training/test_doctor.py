@@ -100,6 +100,7 @@ def test_good_rows_are_well(rows, loss):
         ([{"query": "a", "question": "b", "positive": "c"}], "contrastive", ("error", "columns")),
         (GOOD, "distillation", ("error", "scores")),
         ([{"query": "a", "document": "b", "scores": [1.0]}], "distillation", ("error", "columns")),
+        ([*SCORED, {"query": "a", "documents": ["b"], "scores": [0.5]}], "distillation", ("error", "columns")),
         ([one | {"scores": [0.5, 0.5]} for one in SCORED], "distillation", ("error", "scores")),
         ([*SCORED, SCORED[0] | {"scores": [0.5, 0.5]}], "distillation", ("warning", "scores")),
         ([*SCORED, SCORED[0] | {"scores": [0.5, float("nan")]}], "distillation", ("error", "scores")),

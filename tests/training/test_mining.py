@@ -43,7 +43,7 @@ def test_negatives_come_in_the_order_of_their_scores(mined, tiny_model):
         assert (np.diff(scores) <= 1e-2).all()
 
 
-def test_none_of_a_querys_positives_is_among_its_negatives_whatever_its_spelling(mined):
+def test_no_positive_of_a_query_is_among_its_negatives_whatever_its_spelling(mined):
     for row in mined:
         positives = {one["positive"].lower() for one in PAIRS if one["query"] == row["query"]}
         assert not positives & {" ".join(text.lower().split()) for text in negatives(row)}
