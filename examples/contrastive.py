@@ -4,7 +4,9 @@
     python examples/contrastive.py --train pairs.jsonl --model sentence-transformers/all-MiniLM-L6-v2 --max-steps 100
 
 Cached contrastive, for a batch that does not fit in memory: ``--loss cached_contrastive --batch-size 256``.
-Several GPUs, each query compared with the documents of all: ``accelerate launch examples/contrastive.py --gather``.
+Several GPUs, each query compared with the documents of all (as many negatives in every row)::
+
+    torchrun --nproc_per_node 4 examples/contrastive.py --gather
 """
 
 import argparse

@@ -5,7 +5,7 @@ from colbert_kit.data.corpus import read_corpus
 from colbert_kit.data.demo import DEMO_CORPUS_SIZE, read_demo_corpus
 from colbert_kit.data.hub_dataset import load_hub_dataset
 from colbert_kit.data.passages import split_passages
-from colbert_kit.data.rows import ROW_SUFFIXES, read_rows
+from colbert_kit.data.rows import ROW_SUFFIXES, read_rows, without_gz
 
 __all__ = [
     "DEMO_CORPUS_SIZE",
@@ -18,4 +18,5 @@ __all__ = [
     "read_queries",
     "read_rows",
     "split_passages",
+    "without_gz",
 ]

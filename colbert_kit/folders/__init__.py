@@ -5,7 +5,7 @@ names, makes them durable, and renames a new manifest into place; whatever the i
 the folder holds the last generation whole. Nothing here knows what the files mean, and nothing is ever unpickled.
 """
 
-from colbert_kit.folders.commit import LOCK_NAME, Commit, locked, make_folder, sync_folder
+from colbert_kit.folders.commit import LOCK_NAME, Commit, locked, make_folder, sync_path
 from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
 from colbert_kit.folders.merging import first_to_merge
 from colbert_kit.folders.snapshot import Snapshot, exists, open_newest, release_pages
@@ -25,6 +25,6 @@ __all__ = [
     "make_folder",
     "open_newest",
     "release_pages",
-    "sync_folder",
+    "sync_path",
     "vacuum",
 ]

@@ -167,7 +167,7 @@ class Commit:
         temporary = self.folder / f"{MANIFEST_NAME}.new"
         try:
             for parent in sorted({path.parent for path in self._written}):
-                sync_folder(parent)
+                sync_path(parent)
             with temporary.open("wb") as file:
                 file.write(text.encode("utf-8"))
                 file.flush()
@@ -182,7 +182,7 @@ class Commit:
             if temporary.exists():
                 self._discard()
             raise
-        sync_folder(self.folder)
+        sync_path(self.folder)
 
     def _retired(self) -> dict[str, float]:
         """What earlier generations left behind and when, as long as it is there."""
@@ -254,11 +254,11 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
+        sync_path(path.parent)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the folder's list of files durable."""
+def sync_path(path: Path) -> None:
+    """Make a file's content, or a folder's list of files, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from colbert_kit.folders.commit import locked, sync_folder
+from colbert_kit.folders.commit import locked, sync_path
 from colbert_kit.folders.manifest import ALLOWED_SUFFIXES, MANIFEST_NAME, Manifest
 
 __all__ = ["GRACE_SECONDS", "vacuum"]
@@ -55,7 +55,7 @@ def vacuum(folder: str | Path, *, grace_seconds: float = GRACE_SECONDS) -> int:
                 freed += found.st_size
         (folder / f"{MANIFEST_NAME}.new").unlink(missing_ok=True)
         _remove_empty_folders(folder)
-        sync_folder(folder)
+        sync_path(folder)
     return freed
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders.commit import make_folder, sync_folder
+from colbert_kit.folders.commit import make_folder, sync_path
 from colbert_kit.indexes.codec import Codec
 from colbert_kit.indexes.exchange import IDS_NAME
 from colbert_kit.indexes.reader import IndexReader
@@ -61,14 +61,14 @@ def write_fast_plaid(reader: IndexReader, folder: Path) -> list[str]:
         for path in temporary.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        sync_folder(temporary)
+        sync_path(temporary)
         temporary.rename(folder)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and folder.is_dir() and any(folder.iterdir()):
             raise InvalidInput(f"{folder} holds something already. Name a new folder.") from error
         raise
-    sync_folder(folder.parent)
+    sync_path(folder.parent)
     return _left_out(reader, len(rows))
 
 

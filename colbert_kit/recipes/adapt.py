@@ -18,12 +18,14 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import data, models
 from colbert_kit.errors import InvalidConfig, InvalidData, MissingExtra
 from colbert_kit.evaluation import bm25_run, compare_paired, measure_queries, search_run
+from colbert_kit.folders import sync_path
 from colbert_kit.progress import OnProgress
 from colbert_kit.recipes.report import MEASURE, AdaptResult, Measured, write_report
 from colbert_kit.searcher import Searcher
 from colbert_kit.training import DataSource, TrainingConfig, load_rows, mine_hard_negatives, train
 from colbert_kit.training.checkpoints import write_durably
-from colbert_kit.training.columns import normalized, text_columns, unfolded
+from colbert_kit.training.columns import normalized
+from colbert_kit.training.mining import pairs_of
 
 __all__ = ["adapt"]
 
@@ -88,7 +90,8 @@ def adapt(
     folder = Path(output)
     config = _config(model, folder, settings or {})
     _check_libraries(config)
-    rows = _pairs(load_rows(pairs if isinstance(pairs, DataSource) else DataSource(path=pairs)))
+    source = pairs if isinstance(pairs, DataSource) else DataSource(path=pairs)
+    rows = [{"query": query, "positive": positive} for query, positive in pairs_of(load_rows(source))]
     learnt, held = _split(rows, config.seed)
     documents = _corpus(corpus, rows)
     collections = {"held-out pairs": _judged(held, documents)} | {name: _beir(name) for name in evaluate_on}
@@ -152,15 +155,6 @@ def _claim(folder: Path, config: TrainingConfig, made_of: Mapping[str, object]) 
         raise InvalidConfig(f"{folder} holds something else; give a new output folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_durably(folder / ABOUT, json.dumps(about, indent=2))
-
-
-def _pairs(rows: Dataset) -> list[dict[str, str]]:
-    pairs = []
-    for row in rows:
-        columns = unfolded(row)
-        query, positive, *_ = text_columns(columns)
-        pairs.append({"query": columns[query], "positive": columns[positive]})
-    return pairs
 
 
 def _split(rows: list[dict[str, str]], seed: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
@@ -252,4 +246,5 @@ def _measure(
 def _write_rows(rows: Dataset, path: Path) -> None:
     temporary = path.with_suffix(".new")
     rows.to_parquet(str(temporary))
+    sync_path(temporary)
     temporary.replace(path)

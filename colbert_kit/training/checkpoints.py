@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from colbert_kit.folders import sync_folder
+from colbert_kit.folders import sync_path
 
 __all__ = [
     "FinishCheckpoints",
     "drop_checkpoints",
     "drop_unfinished",
     "last_finished",
-    "sync_file",
     "sync_tree",
     "write_durably",
 ]
@@ -44,16 +42,16 @@ class FinishCheckpoints(TrainerCallback):
         files = sync_tree(folder)
         sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
         write_durably(folder / MARKER, json.dumps(sizes, indent=1))
-        sync_folder(folder.parent)
+        sync_path(folder.parent)
 
 
 def sync_tree(folder: Path) -> list[Path]:
     """Make all that a folder holds durable; its files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
-        sync_file(path)
+        sync_path(path)
     for parent in {path.parent for path in files}:
-        sync_folder(parent)
+        sync_path(parent)
     return files
 
 
@@ -80,9 +78,9 @@ def write_durably(path: Path, text: str) -> None:
     """Write a small file so that it is there whole or as it was."""
     temporary = path.with_name(f"{path.name}.new")
     temporary.write_text(text, encoding="utf-8")
-    sync_file(temporary)
+    sync_path(temporary)
     temporary.replace(path)
-    sync_folder(path.parent)
+    sync_path(path.parent)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -99,12 +97,3 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError):
         return False
     return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == sizes[name] for name in sizes)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 
 import torch
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 
 from colbert_kit.errors import InvalidConfig, InvalidData
 from colbert_kit.evaluation import InformationRetrievalEvaluator
-from colbert_kit.training.columns import text_columns, unfolded
+from colbert_kit.training.columns import LISTS, text_columns, unfolded
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.doctor import Finding, examine_model, examine_overlap, examine_rows
 from colbert_kit.training.sources import is_lazy
@@ -30,8 +30,9 @@ def check_machine(config: TrainingConfig) -> None:
     device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if config.precision == "fp16" and not device.startswith("cuda"):
         raise InvalidConfig(f"precision fp16 needs CUDA, and this run is on {device}; use bf16 or auto.")
+    known = get_available_reporting_integrations()  # type: ignore[no-untyped-call]
     for tracker in config.report_to:
-        if tracker not in ("none", "all") and importlib.util.find_spec(tracker) is None:
+        if tracker not in ("none", "all", *known):
             raise InvalidConfig(f"report_to names {tracker!r}, which is not installed: pip install {tracker}")
 
 
@@ -45,6 +46,7 @@ def examine_run(
     found = examine_model(model, for_training=True)
     for one in rows.values():
         found += examine_rows(one, config.loss)
+        found += _uneven(one) if config.gather_across_devices else []
     if evaluator is not None and config.eval is not None:
         queries = [text for one in rows.values() if not is_lazy(one) for text in _queries(one)]
         found += examine_overlap(queries, dict(zip(evaluator.queries_ids, map(str, evaluator.queries), strict=True)))
@@ -68,6 +70,18 @@ def check_run(
             logger.warning("%s: %s", finding.name, finding.message)
     if errors := [finding.message for finding in findings if finding.level == "error"]:
         raise InvalidData(" ".join(errors))
+
+
+def _uneven(rows: Dataset) -> list[Finding]:
+    """Devices exchange as many documents each, or wait for each other for ever."""
+    for name in LISTS:
+        if name in rows.column_names and len(numbers := {len(texts or ()) for texts in rows[name]}) > 1:
+            message = (
+                f"gather_across_devices needs as many {name} in every row, and they are {min(numbers)} to "
+                f"{max(numbers)}; leave out rows, or put them in columns negative_1 ... of which some may be empty."
+            )
+            return [Finding("error", "columns", message)]
+    return []
 
 
 def _queries(rows: Dataset) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from colbert_kit.errors import InvalidData
 
-__all__ = ["LABELS", "is_role", "normalized", "split_positives", "text_columns", "unfolded"]
+__all__ = ["LABELS", "LISTS", "is_role", "normalized", "split_positives", "text_columns", "unfolded"]
 
 LABELS = ("label", "labels", "score", "scores")
 """As sentence-transformers' collators name them."""

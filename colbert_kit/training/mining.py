@@ -22,7 +22,7 @@ from colbert_kit.searcher import Searcher
 from colbert_kit.training.columns import normalized, text_columns, unfolded
 from colbert_kit.training.teachers import Teacher, pair_scores
 
-__all__ = ["mine_hard_negatives"]
+__all__ = ["mine_hard_negatives", "pairs_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def mine_hard_negatives(  # noqa: PLR0913 - a filter each, given by name
             "num_negatives must be 1 or more, and 1 <= first_rank <= last_rank; got "
             f"{num_negatives}, {first_rank} and {last_rank}."
         )
-    rows = _pairs(pairs)
+    rows = pairs_of(pairs)
     known: dict[str, set[str]] = {}
     for query, positive in rows:
         known.setdefault(query, set()).add(normalized(positive))
@@ -102,7 +102,12 @@ def mine_hard_negatives(  # noqa: PLR0913 - a filter each, given by name
     return _dataset(mined, num_negatives)
 
 
-def _pairs(pairs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def pairs_of(pairs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Queries with their positives.
+
+    Raises:
+        InvalidData: There are none, or one lacks its query or positive.
+    """
     rows = []
     for row in pairs:
         if isinstance(row.get("positives"), list | tuple):
@@ -113,7 +118,7 @@ def _pairs(pairs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
             query, positive, *_ = text_columns(columns)
             rows.append((columns[query], columns[positive]))
     if not rows:
-        raise InvalidData("there are no pairs to mine negatives for.")
+        raise InvalidData("there are no pairs of a query and its positive.")
     for number, pair in enumerate(rows):
         if not all(isinstance(text, str) and text.strip() for text in pair):
             raise InvalidData(f"pair {number} has no query or no positive: {pair}.")

@@ -133,7 +133,8 @@ def _agreed(decide: Callable[[], Path | None], config: TrainingConfig) -> Path |
     """What the first process decides, in all of them."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return decide()
-    state = PartialState(cpu=config.device == "cpu")
+    # Said outright: left to find out, accelerate sets up a backend through which documents cannot be gathered.
+    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
     decided = [decide() if state.is_main_process else None]
     broadcast_object_list(decided)
     return decided[0]

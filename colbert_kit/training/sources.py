@@ -72,7 +72,7 @@ def _read(source: DataSource) -> Dataset:
         check_scored(path)
         return load_dataset("parquet", data_files=parts, split="train")
     if path.is_file():
-        suffix = _suffix(path)
+        suffix = data.without_gz(path)
         if suffix not in BUILDERS:
             raise InvalidInput(f"{path}: rows are read from {', '.join(ROW_SUFFIXES)} (and .gz of them).")
         options: dict[str, Any] = {"sep": "\t"} if suffix == ".tsv" else {}
@@ -82,15 +82,11 @@ def _read(source: DataSource) -> Dataset:
             cause = error.__cause__ or error
             raise InvalidData(f"{path} cannot be read: {' '.join(str(cause).split())[:300]}") from error
     # A repository's name may have a dot; a file that is not there has one of these endings.
-    if path.is_dir() or _suffix(path) in (*BUILDERS, ".txt") or not hub.is_repo_id(source.path):
+    if path.is_dir() or data.without_gz(path) in (*BUILDERS, ".txt") or not hub.is_repo_id(source.path):
         raise InvalidInput(f"there is no file or Hub dataset {source.path}; check the path.")
     return data.load_hub_dataset(
         source.path, config=source.name, split=source.split or "train", revision=source.revision
     )
-
-
-def _suffix(path: Path) -> str:
-    return Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
 
 
 def _with_texts(rows: Dataset, source: DataSource, queries: DataSource, documents: DataSource) -> Dataset:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 
 from colbert_kit.errors import InvalidConfig, InvalidData
+from colbert_kit.folders import sync_path
 from colbert_kit.models import without_library_bars
 from colbert_kit.progress import OnProgress, Progress
-from colbert_kit.training.checkpoints import sync_file, write_durably
+from colbert_kit.training.checkpoints import write_durably
 from colbert_kit.training.columns import LABELS, text_columns, unfolded
 
 __all__ = ["Teacher", "check_scored", "pair_scores", "score_with_teacher"]
@@ -150,7 +151,7 @@ def _scored(teacher: Teacher, rows: list[tuple[str, list[str]]], batch_size: int
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     temporary = path.with_suffix(".new")
     pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
-    sync_file(temporary)
+    sync_path(temporary)
     temporary.replace(path)
 
 

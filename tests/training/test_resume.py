@@ -75,7 +75,7 @@ def test_a_run_killed_between_steps_ends_with_the_weights_of_one_that_was_not(wr
 
 @pytest.mark.slow
 def test_two_processes_train_one_model_and_one_of_them_writes(write_config):
-    config = write_config("together", gather_across_devices=True, max_steps=6)
+    config = write_config("together", gather_across_devices=True, max_steps=6, device=None)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["-m", "colbert_kit.cli", "train", str(config)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -193,6 +193,34 @@ def test_a_query_held_out_of_one_source_is_learnt_from_in_none(settings, rows, t
     assert not learnt & {text.lower() for text in evaluator.queries}
 
 
+def test_a_run_of_which_the_end_alone_was_missing_ends_as_it_would_have(run, settings, tmp_path, monkeypatch):
+    _, whole, _ = run
+    config = training.TrainingConfig(**settings, output_dir=tmp_path / "out")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("colbert_kit.training.run.finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(config)
+    steps = []
+    result = training.train(config, on_progress=steps.append)
+
+    assert steps == []
+    assert (result.steps, result.best_step, result.best) == (whole.steps, whole.best_step, whole.best)
+    assert weights_of(result.output_dir) == weights_of(whole.output_dir)
+
+
+def test_devices_that_would_wait_for_each_other_for_ever_are_refused(settings, tmp_path):
+    uneven = tmp_path / "uneven.jsonl"
+    uneven.write_text("\n".join(json.dumps(one | {"negatives": ["rain"] * (n % 3)}) for n, one in enumerate(ROWS)))
+    options = settings | {"train": str(uneven), "gather_across_devices": True}
+
+    with pytest.raises(InvalidData, match="as many negatives in every row, and they are 0 to 2"):
+        training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
+
+
 def test_two_processes_do_not_write_one_folder(settings, tmp_path):
     config = training.TrainingConfig(**settings, output_dir=tmp_path / "out")
     config.output_dir.mkdir()
