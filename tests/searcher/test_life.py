@@ -40,9 +40,10 @@ def assert_row_for_row(searcher):
     assert {hit.id: {"id": hit.id, "text": hit.text, **hit.metadata} for hit in hits} == listed
     expected = {hit.id: hit.score for hit in fresh.rerank(QUERIES[1], list(listed.values()))}
     differences = np.abs([hit.score - expected[hit.id] for hit in hits])
-    # A text that came when the codec was trained may be kept badly; rows out of step would all be wrong.
-    assert np.median(differences) < 0.1
-    assert differences.mean() < 0.3
+    # A text that came when the codec was trained may be kept badly (0.11 in the median, 0.08 in the mean, where
+    # bfloat16 trained it); rows out of step by one differ by 0.6 and more in both.
+    assert np.median(differences) < 0.25
+    assert differences.mean() < 0.25
     return listed
 
 
