@@ -1,5 +1,6 @@
 """Evaluators for training, under the names that PyLate users know; runs, measures, and whether two runs differ."""
 
+from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
     ColBERTDistillationEvaluator,
     ColBERTTripletEvaluator,
@@ -26,6 +27,7 @@ __all__ = [
     "Run",
     "bm25_run",
     "compare_paired",
+    "encoded_corpus",
     "measure_queries",
     "search_run",
 ]
