@@ -1,5 +1,7 @@
 """Evaluation: runs and their measures, whether two of them differ, and evaluators for training."""
 
+from colbert_kit.evaluation.collections import Collection, load_collection
+from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
     ColBERTDistillationEvaluator,
     ColBERTTripletEvaluator,
@@ -22,6 +24,7 @@ __all__ = [
     "Change",
     "ColBERTDistillationEvaluator",
     "ColBERTTripletEvaluator",
+    "Collection",
     "Comparison",
     "Evaluation",
     "InformationRetrievalEvaluator",
@@ -34,7 +37,9 @@ __all__ = [
     "compare_paired",
     "correct_holm",
     "dense_run",
+    "encoded_corpus",
     "evaluate",
+    "load_collection",
     "measure_queries",
     "search_run",
 ]
