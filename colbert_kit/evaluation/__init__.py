@@ -1,5 +1,7 @@
 """Evaluation: runs and their measures, whether two of them differ, and evaluators for training."""
 
+from colbert_kit.evaluation.benchmarking import evaluate_on
+from colbert_kit.evaluation.cards import card_entries
 from colbert_kit.evaluation.collections import Collection, load_collection
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
@@ -8,7 +10,10 @@ from colbert_kit.evaluation.evaluators import (
     NanoBEIREvaluator,
 )
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
+from colbert_kit.evaluation.latency import Latency, timed_run
+from colbert_kit.evaluation.markdown import to_markdown
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
+from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.runs import Qrels, Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.significance import (
     Change,
@@ -18,6 +23,7 @@ from colbert_kit.evaluation.significance import (
     compare_paired,
     correct_holm,
 )
+from colbert_kit.evaluation.writing import write_report
 
 __all__ = [
     "MEASURES",
@@ -25,21 +31,31 @@ __all__ = [
     "ColBERTDistillationEvaluator",
     "ColBERTTripletEvaluator",
     "Collection",
+    "CollectionReport",
     "Comparison",
     "Evaluation",
+    "Example",
     "InformationRetrievalEvaluator",
+    "Latency",
     "NanoBEIREvaluator",
     "PairwiseComparison",
     "Qrels",
+    "Report",
     "Run",
+    "System",
     "bm25_run",
+    "card_entries",
     "compare",
     "compare_paired",
     "correct_holm",
     "dense_run",
     "encoded_corpus",
     "evaluate",
+    "evaluate_on",
     "load_collection",
     "measure_queries",
     "search_run",
+    "timed_run",
+    "to_markdown",
+    "write_report",
 ]

@@ -59,6 +59,13 @@ class IndexReader:
         """Documents that can be found."""
         return len(self.rows)
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the segments' and the codec's files."""
+        files = self.snapshot.manifest.files
+        own = (*self.section.segments, *filter(None, (self.section.codec, self.section.tombstones)))
+        return sum(entry.size for name, entry in files.items() if name.startswith(own))
+
     def search(
         self,
         queries: PackedEmbeddings,

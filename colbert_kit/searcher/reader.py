@@ -41,6 +41,21 @@ class Reader:
         return self._generation.documents.metadata_columns
 
     @property
+    def index_bytes(self) -> int:
+        """Bytes of the index on disk: codes, residuals, postings, ids and the codec, without the texts."""
+        return self._generation.index.num_bytes
+
+    @property
+    def nbits(self) -> int:
+        """Bits of a residual a dimension, once the index is compressed."""
+        return self._generation.index.section.nbits
+
+    @property
+    def pool_factor(self) -> int:
+        """How many similar token embeddings are kept as about one; 1 where all are."""
+        return self._generation.pool_factor
+
+    @property
     def is_compressed(self) -> bool:
         """Whether token embeddings are stored as codes; small indexes keep them as they are and score all."""
         return self._generation.index.codec is not None
