@@ -6,6 +6,7 @@ from colbert_kit.evaluation.evaluators import (
     NanoBEIREvaluator,
 )
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
+from colbert_kit.evaluation.mteb_tasks import run_mteb
 from colbert_kit.evaluation.runs import (
     Comparison,
     Qrels,
@@ -27,5 +28,6 @@ __all__ = [
     "bm25_run",
     "compare_paired",
     "measure_queries",
+    "run_mteb",
     "search_run",
 ]
