@@ -1,6 +1,10 @@
 """The texts and metadata behind an index, in Parquet files that the Hub's viewer shows."""
 
-from colbert_kit.documents.compaction import stage_documents_compaction, stage_documents_merge
+from colbert_kit.documents.compaction import (
+    stage_documents_compaction,
+    stage_documents_copy,
+    stage_documents_merge,
+)
 from colbert_kit.documents.filters import Filters, parse_filter
 from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document
 from colbert_kit.documents.store import Documents, stage_documents
@@ -13,5 +17,6 @@ __all__ = [
     "parse_filter",
     "stage_documents",
     "stage_documents_compaction",
+    "stage_documents_copy",
     "stage_documents_merge",
 ]

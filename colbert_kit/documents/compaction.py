@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from colbert_kit.documents.schema import merge_schemas
 from colbert_kit.folders import Commit, first_to_merge
 
-__all__ = ["stage_documents_compaction", "stage_documents_merge"]
+__all__ = ["stage_documents_compaction", "stage_documents_copy", "stage_documents_merge"]
 
 GROUPS_AT_ONCE = 16
 """Row groups rewritten at a time: 4,096 texts."""
@@ -35,9 +37,28 @@ def stage_documents_compaction(commit: Commit, keep: NDArray[np.bool_]) -> None:
         _rewrite(commit, [], files, keep)
 
 
+def stage_documents_copy(commit: Commit, paths: Sequence[Path], keep: NDArray[np.bool_]) -> None:
+    """Write the documents of another folder as the only ones of a commit.
+
+    Args:
+        commit: The commit.
+        paths: The other folder's files in row order.
+        keep: Which of their rows to write, ``(num_rows,)``.
+    """
+    commit.sections["documents"] = {"files": [_write(commit, paths, keep)] if paths else []}
+
+
 def _rewrite(commit: Commit, before: list[str], merged: list[str], keep: NDArray[np.bool_] | None) -> None:
+    name = _write(commit, [commit.folder / one for one in merged], keep)
+    for one in merged:
+        commit.drop(one)
+    commit.sections["documents"] = {"files": [*before, name]}
+
+
+def _write(commit: Commit, paths: Sequence[Path], keep: NDArray[np.bool_] | None) -> str:
+    """Write what several files hold as one new file, and return its name."""
     name = f"documents/{commit.new_number('documents'):04d}.parquet"
-    opened = [pq.ParquetFile(commit.folder / one) for one in merged]
+    opened = [pq.ParquetFile(path) for path in paths]
     schema = functools.reduce(merge_schemas, (one.schema_arrow for one in opened), pa.schema([]))
     with commit.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         row, rest = 0, schema.empty_table()
@@ -53,9 +74,7 @@ def _rewrite(commit: Commit, before: list[str], merged: list[str], keep: NDArray
                 writer.write_table(rest.slice(0, full), row_group_size=ROWS_PER_GROUP)
                 rest = rest.slice(full).combine_chunks()
         writer.write_table(rest, row_group_size=ROWS_PER_GROUP)
-    for one in merged:
-        commit.drop(one)
-    commit.sections["documents"] = {"files": [*before, name]}
+    return name
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -52,7 +52,7 @@ class Documents:
     """The documents of one generation: metadata in memory, texts read when they are asked for.
 
     Args:
-        snapshot: The generation.
+        snapshot: The generation; ``paths`` are its files, one after the other row for row the index's segments.
 
     Raises:
         InvalidFolder: The files are not what the manifest says.
@@ -63,7 +63,8 @@ class Documents:
         names = section.get("files")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InvalidFolder(f"{snapshot.folder}: the manifest's documents section is damaged.")
-        self._files = [_open(snapshot, name) for name in names]
+        self.paths = [snapshot.file(name) for name in names]
+        self._files = [_open(path) for path in self.paths]
         try:
             self.schema = functools.reduce(merge_schemas, (file.schema_arrow for file in self._files), pa.schema([]))
         except InvalidInput as error:
@@ -133,8 +134,7 @@ class Documents:
             raise InvalidFolder(f"{self._folder}: the documents are damaged: {error}. Download them again.") from error
 
 
-def _open(snapshot: Snapshot, name: str) -> pq.ParquetFile:
-    path = snapshot.file(name)
+def _open(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path, memory_map=True)
         types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import Snapshot
+from colbert_kit.folders import Snapshot, release_pages
 from colbert_kit.indexes.codec import Codec
 from colbert_kit.indexes.ids import Rows
 from colbert_kit.indexes.probing import CodedSearch, SearchConfig
 from colbert_kit.indexes.section import IndexSection
-from colbert_kit.indexes.segments import read_coded, read_floats
+from colbert_kit.indexes.segments import batches_of, read_coded, read_floats, take
 from colbert_kit.scores import PackedEmbeddings, SegmentView, kernel, maxsim, threads
 
 __all__ = ["IndexReader"]
@@ -118,6 +119,18 @@ class IndexReader:
         start, stop = coded.offsets[within : within + 2]
         return kernel().decode(self.codec.view, coded, int(start), int(stop))
 
+    def stored(self) -> Iterator[PackedEmbeddings]:
+        """Token embeddings of the documents that can be found, in row order, a few hundred documents at a time.
+
+        Yields:
+            float16, as they are stored; nothing where the index is compressed.
+        """
+        for segment, first in zip(self.floats, self._firsts, strict=False):
+            alive = self.rows.alive[first : first + len(segment)]
+            for batch in batches_of(segment, np.flatnonzero(alive)):
+                yield batch
+                release_pages(segment.embeddings)
+
     def warm(self) -> None:
         """Read every page of the files once."""
         for one in self.floats:
@@ -149,7 +162,7 @@ class IndexReader:
                 # Scoring all of them where they lie beats copying most of them together.
                 scores[:, columns] = maxsim(queries, segment)
             elif len(wanted):
-                scores[:, columns][:, wanted] = maxsim(queries, _take(segment, wanted))
+                scores[:, columns][:, wanted] = maxsim(queries, take(segment, wanted))
         rows = np.arange(len(self.rows.ids)) if allowed is None else np.flatnonzero(allowed)
         return [self._rank(rows, one[rows], k) for one in scores]
 
@@ -161,10 +174,3 @@ class IndexReader:
         ids = self.rows.ids
         ranked = sorted(zip(rows.tolist(), scores.tolist(), strict=True), key=lambda one: (-one[1], ids[one[0]]))
         return ranked[:k]
-
-
-def _take(segment: PackedEmbeddings, wanted: NDArray[np.int64]) -> PackedEmbeddings:
-    """The documents ``wanted`` of a segment, copied together."""
-    offsets = segment.offsets
-    parts: list[NDArray[Any]] = [segment.embeddings[offsets[row] : offsets[row + 1]] for row in wanted]
-    return PackedEmbeddings(np.concatenate(parts), segment.lengths[wanted])

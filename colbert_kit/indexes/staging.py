@@ -15,7 +15,7 @@ from colbert_kit.indexes.codec import Codec, TokenSource, train_codec
 from colbert_kit.indexes.growth import grown_codec
 from colbert_kit.indexes.ids import Rows
 from colbert_kit.indexes.section import IndexSection
-from colbert_kit.indexes.segments import CodedWriter, FloatWriter, read_coded, read_floats
+from colbert_kit.indexes.segments import CodedWriter, FloatWriter, batches_of, read_coded, read_floats
 from colbert_kit.progress import OnProgress
 from colbert_kit.scores import PackedEmbeddings
 
@@ -121,7 +121,7 @@ def compress_if_due(commit: Commit, *, at_least: int | None = None, on_progress:
     ids = Rows(view, section.segments, None).ids
     with CodedWriter(commit, codec) as writer:
         for segment in segments:
-            for batch in _batches_of(segment):
+            for batch in batches_of(segment):
                 writer.append(batch)
                 release_pages(segment.embeddings)
         writer.finish(ids)
@@ -173,7 +173,7 @@ def _rewrite(
             if section.codec is None:
                 floats = read_floats(view, folder, section.dim or 0)
                 rows = np.flatnonzero(keep[first : first + len(floats)])
-                for batch in _batches_of(floats, rows):
+                for batch in batches_of(floats, rows):
                     writer.append(batch)
                 first += len(floats)
             else:
@@ -243,13 +243,3 @@ def _check_dim(dim: int, section: IndexSection) -> None:
             f"a PLAID index holds token embeddings with a dim that is a multiple of 8, got {dim}. Take a model with "
             "such a dim (embedding_size=128 for instance), or indexes.Exact."
         )
-
-
-def _batches_of(segment: PackedEmbeddings, rows: NDArray[np.int64] | None = None) -> Any:  # noqa: ANN401 - an iterator
-    """Documents of a segment, a few thousand tokens at a time."""
-    rows = np.arange(len(segment)) if rows is None else rows
-    offsets = segment.offsets
-    for start in range(0, len(rows), 256):
-        some = rows[start : start + 256]
-        parts: list[NDArray[Any]] = [segment.embeddings[offsets[row] : offsets[row + 1]] for row in some]
-        yield PackedEmbeddings(np.concatenate(parts), segment.lengths[some])

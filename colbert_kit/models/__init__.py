@@ -4,9 +4,9 @@ from colbert_kit.machine import cache_folder
 from colbert_kit.models.candidates import encode_candidates
 from colbert_kit.models.colbert import ColBERT
 from colbert_kit.models.demo import DEMO_MODEL_ID, demo_folder, load_demo
-from colbert_kit.models.encode import encode_documents, encode_queries, encode_window
+from colbert_kit.models.encode import encode_documents, encode_queries, encode_window, pool_tokens
 from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
-from colbert_kit.models.inference import DType, choose_dtype, inference_model
+from colbert_kit.models.inference import DType, choose_dtype, dtype_of, inference_model
 from colbert_kit.models.prompts import compose_prompt, prompt_of
 from colbert_kit.models.pylate_export import export_pylate
 from colbert_kit.models.quiet import without_library_bars
@@ -24,6 +24,7 @@ __all__ = [
     "compose_prompt",
     "demo_folder",
     "document_spans",
+    "dtype_of",
     "encode_candidates",
     "encode_documents",
     "encode_queries",
@@ -32,6 +33,7 @@ __all__ = [
     "fingerprint",
     "inference_model",
     "load_demo",
+    "pool_tokens",
     "prompt_of",
     "query_spans",
     "record_of",

@@ -23,7 +23,7 @@ from colbert_kit.models.inference import DType, inference_model
 from colbert_kit.models.prompts import Role, prompt_of
 from colbert_kit.scores import PackedEmbeddings
 
-__all__ = ["TEXTS_PER_WINDOW", "encode_documents", "encode_queries", "encode_window", "windows"]
+__all__ = ["TEXTS_PER_WINDOW", "encode_documents", "encode_queries", "encode_window", "pool_tokens", "windows"]
 
 TEXTS_PER_WINDOW = 512
 """Texts sorted and yielded together: 512 x 256 tokens x 384 float32 is 200 MB."""
@@ -101,6 +101,24 @@ def encode_window(
 ) -> PackedEmbeddings:
     """Encode one window in this thread, in the model's own dtype."""
     return _forward(model, prepare(model, texts, role, prompt), len(texts), role, pool_factor)
+
+
+def pool_tokens(documents: PackedEmbeddings, pool_factor: int) -> PackedEmbeddings:
+    """Merge similar token embeddings of documents that are encoded already, as ``encode_documents`` does.
+
+    Args:
+        documents: Token embeddings of documents, not pooled yet.
+        pool_factor: Merge until about one in so many is left.
+
+    Returns:
+        The same documents in order, float32; equal to pooling at encoding up to what ``documents`` are rounded to.
+
+    Example:
+        >>> pool_tokens(PackedEmbeddings.pack([np.eye(4, dtype=np.float32)]), 2).lengths.tolist()
+        [2]
+    """
+    texts = [torch.from_numpy(one.astype(np.float32)) for one in documents]
+    return PackedEmbeddings.pack(HierarchicalTokenPooling(pool_factor).pool(texts, task="document"), dim=documents.dim)
 
 
 def windows(texts: Iterable[str]) -> Iterator[list[str]]:

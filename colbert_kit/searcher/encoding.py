@@ -13,7 +13,7 @@ from colbert_kit import models
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.models.inference import DType, dtype_of
 
-__all__ = ["matching_model", "model_section", "pool_factor_of"]
+__all__ = ["check_pool_factor", "matching_model", "model_section", "pool_factor_of"]
 
 
 def model_section(model: MultiVectorEncoder, dtype: DType, pool_factor: int) -> dict[str, Any]:
@@ -23,10 +23,7 @@ def model_section(model: MultiVectorEncoder, dtype: DType, pool_factor: int) -> 
         InvalidInput: ``pool_factor`` is not 1 or more.
         InvalidConfig: ``dtype`` is out of range.
     """
-    if not isinstance(pool_factor, int) or pool_factor < 1:
-        raise InvalidInput(
-            f"pool_factor must be a whole number of 1 or more (1 keeps every token), got {pool_factor!r}."
-        )
+    check_pool_factor(pool_factor)
     encoder = model[0]
     return {
         **asdict(models.record_of(model)),
@@ -42,6 +39,18 @@ def model_section(model: MultiVectorEncoder, dtype: DType, pool_factor: int) -> 
             "pool_factor": pool_factor,
         },
     }
+
+
+def check_pool_factor(pool_factor: object) -> None:
+    """Raise where this is no number of token embeddings to keep one of.
+
+    Raises:
+        InvalidInput: It is not a whole number of 1 or more.
+    """
+    if not isinstance(pool_factor, int) or pool_factor < 1:
+        raise InvalidInput(
+            f"pool_factor must be a whole number of 1 or more (1 keeps every token), got {pool_factor!r}."
+        )
 
 
 def pool_factor_of(section: Mapping[str, Any], folder: Path) -> int:

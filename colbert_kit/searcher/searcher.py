@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sentence_transformers import MultiVectorEncoder
 
-from colbert_kit import hub, models
-from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import GRACE_SECONDS, Commit, exists, open_newest, vacuum
-from colbert_kit.indexes import EXACT_BELOW, IndexSection, stage_removal, too_many_removed
+from colbert_kit import hub
+from colbert_kit.errors import InvalidInput
+from colbert_kit.folders import Commit, exists, open_newest
+from colbert_kit.indexes import EXACT_BELOW, IndexSection
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
+from colbert_kit.searcher.copying import stage_compressed_copy
 from colbert_kit.searcher.encoding import matching_model, model_section
 from colbert_kit.searcher.hits import Generation
-from colbert_kit.searcher.reader import Reader
-from colbert_kit.searcher.staging import compact, stage_corpus, stage_index, stage_update
+from colbert_kit.searcher.staging import stage_index
+from colbert_kit.searcher.writer import Writer
 
 __all__ = ["Searcher"]
 
 
-class Searcher(Reader):
+class Searcher(Writer):
     """Search documents in a folder by meaning, and change them; every change is one atomic commit.
 
     Make one with ``build``, ``open`` or ``from_pretrained``. One object may be used by many threads: a search works on
@@ -36,23 +36,6 @@ class Searcher(Reader):
         >>> for hit in searcher.search("does vitamin D prevent flu?", k=5):  # doctest: +SKIP
         ...     print(f"{hit.score:.2f}", hit.id, hit.text)
     """
-
-    def __init__(
-        self,
-        folder: Path,
-        model: MultiVectorEncoder,
-        generation: Generation,
-        *,
-        dtype: DType,
-        links_into: Path | None = None,
-    ) -> None:
-        super().__init__(models.inference_model(model, dtype), generation)
-        self.folder = folder
-        self.model = model
-        self._dtype = dtype
-        self._links_into = links_into
-        self._fingerprint = generation.model["fingerprint"]
-        self._writing = threading.Lock()
 
     @classmethod
     def build(  # noqa: PLR0913 - all but three have defaults, and are given by name
@@ -96,14 +79,7 @@ class Searcher(Reader):
         folder = Path(folder)
         settings = model_section(model, dtype, pool_factor)
         section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
-        if exists(folder) and not override:
-            raise InvalidInput(
-                f"{folder} holds an index already. Open it, or replace it with override=True (--override)."
-            )
-        with Commit(folder, replace=True) as commit:
-            # Another process may have built one since the look above; now the lock is ours.
-            if commit.base is not None and not override:
-                raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
+        with _creating(folder, override=override) as commit:
             stage_index(commit, model, documents, section, settings, on_progress, total)
         return cls(folder, model, open_newest(folder, Generation), dtype=dtype)
 
@@ -173,78 +149,6 @@ class Searcher(Reader):
         model = matching_model(generation.model, model, device, folder)
         return cls(folder, model, generation, dtype=dtype, links_into=links_into)
 
-    def add(
-        self,
-        documents: Iterable[Mapping[str, Any]],
-        *,
-        on_progress: OnProgress | None = None,
-        total: int | None = None,
-    ) -> None:
-        """Add documents in one atomic commit: all or none.
-
-        Args:
-            documents: As ``build``; their ids must be new.
-            on_progress: As ``build``.
-            total: As ``build``.
-
-        Raises:
-            InvalidInput: A document is not well formed, its id is there already, or a column changes its type.
-            FolderBusy: Another process is writing to the folder.
-        """
-        with self._changing() as commit:
-            taken = set(self._generation.index.rows.by_id)
-            stage_corpus(commit, self._encoder, documents, taken, on_progress, total)
-
-    def update(
-        self,
-        documents: Iterable[Mapping[str, Any]],
-        *,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """Replace documents by new ones of the same ids, adding those that are new, in one atomic commit.
-
-        Args:
-            documents: As ``build``; they are held in memory.
-            on_progress: As ``build``.
-
-        Raises:
-            InvalidInput: As ``add``, but an id may be there already.
-            FolderBusy: Another process is writing to the folder.
-        """
-        with self._changing() as commit:
-            stage_update(commit, self._encoder, list(documents), self._generation.index.rows, on_progress)
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """Remove documents in one atomic commit; it rewrites the index when more than a fifth of it are removed.
-
-        Raises:
-            InvalidInput: An id is not in the index; nothing is removed.
-            FolderBusy: Another process is writing to the folder.
-        """
-        with self._changing() as commit:
-            stage_removal(commit, self._generation.index.rows.find(ids))
-            if too_many_removed(commit):
-                compact(commit)
-
-    def compact(self, *, on_progress: OnProgress | None = None) -> None:
-        """Rewrite the folder without removed documents, compressed where it is not yet, in one atomic commit.
-
-        Raises:
-            FolderBusy: Another process is writing to the folder.
-        """
-        with self._changing() as commit:
-            compact(commit, compress=True, on_progress=on_progress)
-
-    def vacuum(self, *, grace_seconds: float = GRACE_SECONDS) -> int:
-        """Delete files that no generation of the last ``grace_seconds`` needs; returns the bytes freed.
-
-        Raises:
-            InvalidInput: The folder is a download in the Hub's cache.
-            FolderBusy: Another process is writing to the folder.
-        """
-        self._check_writable()
-        return vacuum(self.folder, grace_seconds=grace_seconds)
-
     def rebuild(self, model: MultiVectorEncoder, *, on_progress: OnProgress | None = None) -> Searcher:
         """Encode the stored documents anew with another model, into a new generation of this folder.
 
@@ -266,35 +170,51 @@ class Searcher(Reader):
             stage_index(commit, model, self.documents(), section, settings, on_progress, len(self))
         return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self._dtype)
 
-    def refresh(self) -> None:
-        """Take up what other processes have committed meanwhile.
+    def compress_to(
+        self,
+        folder: str | Path,
+        *,
+        nbits: int = 4,
+        pool_factor: int | None = None,
+        override: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Searcher:
+        """Write a compressed index of the same documents into another folder, without encoding anything.
+
+        Args:
+            folder: The folder; must not hold an index already.
+            nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
+            pool_factor: Keep about one token embedding for so many similar ones; what this index keeps where None.
+            override: Replace an index that is there, at once when the new one is complete.
+            on_progress: Told of pooling and compression.
+
+        Returns:
+            A searcher of the new folder, with the model of this one.
 
         Raises:
-            InvalidFolder: The folder is damaged, or another model has rebuilt it.
+            InvalidInput: This index is compressed already, or pooled by another factor than 1 and than
+                ``pool_factor``; ``nbits`` or ``pool_factor`` cannot be; or the folder holds an index.
+            FolderBusy: Another process is writing to the folder.
+
+        Example:
+            >>> whole = Searcher.build("whole", model, documents, exact_below=10**12)  # doctest: +SKIP
+            >>> small = whole.compress_to("small", nbits=2, pool_factor=2)  # doctest: +SKIP
         """
-        generation = open_newest(self.folder, Generation, links_into=self._links_into)
-        if generation.model.get("fingerprint") != self._fingerprint:
-            raise InvalidFolder(f"{self.folder} was rebuilt with another model meanwhile. Open it again.")
-        self._generation = generation
+        folder = Path(folder)
+        generation = self._generation
+        factor = generation.pool_factor if pool_factor is None else pool_factor
+        with _creating(folder, override=override) as commit:
+            stage_compressed_copy(commit, generation, nbits, factor, on_progress)
+        return Searcher(folder, self.model, open_newest(folder, Generation), dtype=self._dtype)
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[Commit]:
-        """A commit on the newest generation, which this searcher takes up before and after."""
-        with self._writing:
-            with self._committing() as commit:
-                yield commit
-            self.refresh()
 
-    @contextlib.contextmanager
-    def _committing(self, *, replace: bool = False) -> Iterator[Commit]:
-        self._check_writable()
-        with Commit(self.folder, replace=replace) as commit:
-            self.refresh()
-            yield commit
-
-    def _check_writable(self) -> None:
-        if self._links_into is not None:
-            raise InvalidInput(
-                f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "
-                "your own, open that, and change it there."
-            )
+@contextlib.contextmanager
+def _creating(folder: Path, *, override: bool) -> Iterator[Commit]:
+    """A commit that begins with no files, where there is no index or it may be replaced."""
+    if exists(folder) and not override:
+        raise InvalidInput(f"{folder} holds an index already. Open it, or replace it with override=True (--override).")
+    with Commit(folder, replace=True) as commit:
+        # Another process may have built one since the look above; now the lock is ours.
+        if commit.base is not None and not override:
+            raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
+        yield commit

@@ -36,6 +36,9 @@ OPERATIONS: dict[str, Callable[[Any, Any, Path], None]] = {
     ),
     "update": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").update(UPDATED),
     "compact": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").compact(),
+    "compress": lambda kit, model, folder: kit.Searcher.open(
+        folder.parent / "source", model, dtype="float32"
+    ).compress_to(folder),
     "vacuum": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").vacuum(grace_seconds=0),
     "override": lambda kit, model, folder: kit.Searcher.build(
         folder, model, REPLACEMENT, dtype="float32", override=True

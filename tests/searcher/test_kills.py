@@ -174,8 +174,11 @@ def test_killed_at_any_event_a_vacuum_has_removed_nothing_that_is_needed(nursery
         shutil.rmtree(killed)
 
 
-@pytest.mark.parametrize(("operation", "stride"), [("build", 2), ("build compressed", 5)])
-def test_first_build_killed_at_any_event_leaves_an_index_or_none(nursery, tmp_path, tiny_model, operation, stride):
+@pytest.mark.parametrize(("operation", "stride"), [("build", 2), ("build compressed", 5), ("compress", 5)])
+def test_first_build_killed_at_any_event_leaves_an_index_or_none(
+    nursery, template, tmp_path, tiny_model, operation, stride
+):
+    copied(template, tmp_path / "source")
     num_events = len(events_of(nursery.run(operation, tmp_path / "whole")))
     happened = []
     for kill_at in [*range(1, num_events + 1, stride), num_events]:
