@@ -13,6 +13,7 @@ from colbert_kit.evaluation.information_retrieval import InformationRetrievalEva
 from colbert_kit.evaluation.latency import Latency, timed_run
 from colbert_kit.evaluation.markdown import to_markdown
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
+from colbert_kit.evaluation.mteb_tasks import run_mteb
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.runs import Qrels, Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.significance import (
@@ -54,6 +55,7 @@ __all__ = [
     "evaluate_on",
     "load_collection",
     "measure_queries",
+    "run_mteb",
     "search_run",
     "timed_run",
     "to_markdown",

@@ -57,7 +57,7 @@ class _Plan:
         return max(NUM_TOP, depth_of(self.measures))
 
 
-def evaluate_on(
+def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by name
     source: MultiVectorEncoder | Searcher,
     collections: Sequence[Collection],
     *,

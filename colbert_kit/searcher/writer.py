@@ -51,6 +51,11 @@ class Writer(Reader):
         self._fingerprint = generation.model["fingerprint"]
         self._writing = threading.Lock()
 
+    @property
+    def dtype(self) -> DType:
+        """What documents and queries are encoded in."""
+        return self._dtype
+
     def add(
         self,
         documents: Iterable[Mapping[str, Any]],
