@@ -59,6 +59,13 @@ class IndexReader:
         """Documents that can be found."""
         return len(self.rows)
 
+    def search_config(self, k: int, config: SearchConfig | None = None) -> SearchConfig:
+        """The numbers that a search of ``k`` hits works with; none where the index is not compressed."""
+        if self.codec is None:
+            return SearchConfig()
+        widths = (config or SearchConfig()).widths(k, len(self.rows.ids))
+        return SearchConfig(widths.nprobe, widths.num_approximated, widths.num_rescored)
+
     def search(
         self,
         queries: PackedEmbeddings,
