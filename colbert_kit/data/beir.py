@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colbert_kit.data.rows import read_rows
+from colbert_kit.data.rows import read_rows, without_gz
+from colbert_kit.data.trec import read_trec_qrels
 from colbert_kit.errors import InvalidData, InvalidInput
 
 __all__ = ["beir_corpus_file", "is_beir_folder", "read_qrels", "read_queries"]
@@ -39,15 +40,25 @@ def read_queries(folder: str | Path) -> dict[str, str]:
     return queries
 
 
-def read_qrels(folder: str | Path, split: str = "test") -> dict[str, dict[str, int]]:
-    """The judgements of a split: for each query id, relevance by document id.
+def read_qrels(source: str | Path, split: str = "test") -> dict[str, dict[str, int]]:
+    """Judgements: for each query id, relevance by document id.
+
+    Args:
+        source: A BEIR folder; or a file, BEIR's where it is called ``.tsv``, else one in TREC's form.
+        split: Which of the folder's.
 
     Raises:
-        InvalidInput: The folder has no such split.
+        InvalidInput: The folder has no such split, or there is no such file.
         InvalidData: A row cannot be read.
     """
+    path = Path(source)
+    if not path.is_dir():
+        if without_gz(path) != ".tsv":
+            return read_trec_qrels(path)
+        if not path.is_file():
+            raise InvalidInput(f"there is no file {path}; check the path.")
     qrels: dict[str, dict[str, int]] = {}
-    for row, place in read_rows(_either(Path(folder) / "qrels", f"{split}.tsv")):
+    for row, place in read_rows(_either(path / "qrels", f"{split}.tsv") if path.is_dir() else path):
         try:
             qrels.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
         except (KeyError, TypeError, ValueError) as error:

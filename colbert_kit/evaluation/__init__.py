@@ -1,5 +1,6 @@
-"""Evaluators for training, under the names that PyLate users know; runs, measures, and whether two runs differ."""
+"""Evaluation: runs and their measures, whether two of them differ, and evaluators for training."""
 
+from colbert_kit.evaluation.collections import Collection, load_collection
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
     ColBERTDistillationEvaluator,
@@ -10,30 +11,41 @@ from colbert_kit.evaluation.index_measures import measure_index, recall_of
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
 from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
-from colbert_kit.evaluation.runs import (
+from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
+from colbert_kit.evaluation.runs import Qrels, Run, bm25_run, dense_run, search_run
+from colbert_kit.evaluation.significance import (
+    Change,
     Comparison,
-    Qrels,
-    Run,
-    bm25_run,
+    PairwiseComparison,
+    compare,
     compare_paired,
-    measure_queries,
-    search_run,
+    correct_holm,
 )
 
 __all__ = [
+    "MEASURES",
+    "Change",
     "ColBERTDistillationEvaluator",
     "ColBERTTripletEvaluator",
+    "Collection",
     "Comparison",
+    "Evaluation",
     "IndexPoint",
     "InformationRetrievalEvaluator",
     "Latency",
     "MeasureConfig",
     "NanoBEIREvaluator",
+    "PairwiseComparison",
     "Qrels",
     "Run",
     "bm25_run",
+    "compare",
     "compare_paired",
+    "correct_holm",
+    "dense_run",
     "encoded_corpus",
+    "evaluate",
+    "load_collection",
     "measure_index",
     "measure_queries",
     "pareto_front",

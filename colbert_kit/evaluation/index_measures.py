@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from colbert_kit.errors import InvalidInput
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig
 from colbert_kit.evaluation.index_timing import Setting, queries_per_second, time_searches
-from colbert_kit.evaluation.runs import Qrels, Run, measure_queries
+from colbert_kit.evaluation.measures import measure_queries
+from colbert_kit.evaluation.runs import Qrels, Run
 from colbert_kit.indexes import SearchConfig
 from colbert_kit.progress import OnProgress
 from colbert_kit.scores import PackedEmbeddings
