@@ -9,8 +9,10 @@ from colbert_kit.evaluation.evaluators import (
     ColBERTTripletEvaluator,
     NanoBEIREvaluator,
 )
+from colbert_kit.evaluation.index_measures import measure_index, recall_of
+from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
+from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
-from colbert_kit.evaluation.latency import Latency, timed_run
 from colbert_kit.evaluation.markdown import to_markdown
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.mteb_tasks import run_mteb
@@ -24,6 +26,7 @@ from colbert_kit.evaluation.significance import (
     compare_paired,
     correct_holm,
 )
+from colbert_kit.evaluation.timed import timed_run
 from colbert_kit.evaluation.writing import write_report
 
 __all__ = [
@@ -36,8 +39,10 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Example",
+    "IndexPoint",
     "InformationRetrievalEvaluator",
     "Latency",
+    "MeasureConfig",
     "NanoBEIREvaluator",
     "PairwiseComparison",
     "Qrels",
@@ -54,9 +59,14 @@ __all__ = [
     "evaluate",
     "evaluate_on",
     "load_collection",
+    "measure_index",
     "measure_queries",
+    "pareto_front",
+    "recall_of",
     "run_mteb",
     "search_run",
+    "search_settings",
+    "sweep_index",
     "timed_run",
     "to_markdown",
     "write_report",

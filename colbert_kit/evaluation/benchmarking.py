@@ -18,10 +18,10 @@ from colbert_kit.errors import InvalidData, InvalidInput
 from colbert_kit.evaluation.collections import Collection
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.examples import telling_examples
-from colbert_kit.evaluation.latency import Latency, timed_run
 from colbert_kit.evaluation.measures import MEASURES, depth_of, evaluate, parse_measure
 from colbert_kit.evaluation.report import CollectionReport, Report, System, compare_systems
 from colbert_kit.evaluation.runs import Run, bm25_run, dense_run, search_run
+from colbert_kit.evaluation.timed import timed_run
 from colbert_kit.folders import exists, write_durably
 from colbert_kit.models import DType
 from colbert_kit.progress import OnProgress
@@ -147,13 +147,15 @@ def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan
         assert encoded is not None
         searcher, build_seconds = _compressed(encoded, plan)
     depth = plan.depth + max(map(len, collection.excluded.values()), default=0)
-    run, latency = timed_run(searcher, collection.queries, depth, on_progress=plan.on_progress)
-    size = searcher.index_bytes / max(1, len(searcher))
-    systems = [_system(INDEX, run, collection, plan, latency, size, build_seconds)]
+    run, *seconds = timed_run(searcher, collection.queries, depth, on_progress=plan.on_progress)
+    size = searcher.num_bytes / max(1, len(searcher))
+    cost: dict[str, Any] = dict(zip(("latency", "search_latency"), seconds, strict=True))
+    cost |= {"bytes_per_document": size, "build_seconds": build_seconds}
+    systems = [_system(INDEX, run, collection, plan, **cost)]
     if encoded is not None and plan.exact:
         found = _kept(plan, encoded, EXACT, collection, lambda: search_run(encoded, collection.queries, depth))
-        exact_size = encoded.index_bytes / max(1, len(encoded))
-        systems.append(_system(EXACT, found, collection, plan, None, exact_size, None))
+        exact_size = encoded.num_bytes / max(1, len(encoded))
+        systems.append(_system(EXACT, found, collection, plan, bytes_per_document=exact_size))
     texts = {str(one["id"]): str(one["text"]) for one in corpus()}
     found = _kept(plan, encoded, BM25, collection, lambda: bm25_run(texts, collection.queries, depth))
     systems.append(_system(BM25, found, collection, plan))
@@ -164,19 +166,11 @@ def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan
     return CollectionReport(collection.name, len(texts), dict(collection.queries), tuple(systems), examples)
 
 
-def _system(
-    name: str,
-    run: Run,
-    collection: Collection,
-    plan: _Plan,
-    latency: Latency | None = None,
-    bytes_per_document: float | None = None,
-    build_seconds: float | None = None,
-) -> System:
+def _system(name: str, run: Run, collection: Collection, plan: _Plan, **cost: Any) -> System:  # noqa: ANN401
     kept = collection.without_excluded(run, plan.depth)
     found = evaluate(kept, None, collection.qrels, plan.measures)
     top = {query: tuple(list(scores)[:NUM_TOP]) for query, scores in kept.items()}
-    return System(name, found.values, found.judged, top, latency, bytes_per_document, build_seconds)
+    return System(name, found.values, found.judged, top, **cost)
 
 
 def _compressed(encoded: Searcher, plan: _Plan) -> tuple[Searcher, float | None]:

@@ -123,15 +123,10 @@ def _cost(one: CollectionReport) -> list[str]:
         if system.bytes_per_document is None:
             continue
         built = "was there" if system.build_seconds is None else f"{system.build_seconds:.1f} s"
-        latency = system.latency
-        times = (
-            ("", "", "", "")
-            if latency is None
-            else (
-                f"{1e3 * latency.p50:.1f}", f"{1e3 * latency.p95:.1f}", f"{1e3 * latency.p99:.1f}",
-                f"{1e3 * latency.search_p50:.1f} / {1e3 * latency.search_p95:.1f}",
-            )
-        )  # fmt: skip
+        times = [""] * 4
+        if (latency := system.latency) is not None and (search := system.search_latency) is not None:
+            times = [f"{1e3 * one:.1f}" for one in (latency.p50_seconds, latency.p95_seconds, latency.p99_seconds)]
+            times.append(f"{1e3 * search.p50_seconds:.1f} / {1e3 * search.p95_seconds:.1f}")
         rows.append((plain(system.name), f"{system.bytes_per_document:,.0f}", built if latency else "", *times))
     header = ("", "bytes a document", "compressed in", "p50 ms", "p95 ms", "p99 ms", "of it search, p50 / p95")
     lines = table(header, rows) if rows else []

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from colbert_kit.errors import InvalidData, InvalidInput
-from colbert_kit.evaluation.latency import Latency
+from colbert_kit.evaluation.index_points import Latency
 from colbert_kit.evaluation.significance import (
     Change,
     Comparison,
@@ -38,8 +38,9 @@ class System:
         values: By measure, by query.
         judged: Share of the first ten documents that have a judgement.
         top: The first ten documents of each query.
-        latency: Seconds of a query; None where it was not measured.
-        bytes_per_document: Of the index on disk, without the texts; None where there is none.
+        latency: Seconds of a query, one at a time, from text to hits; None where it was not measured.
+        search_latency: Of it after the query was encoded.
+        bytes_per_document: Of all files of the index, texts included; None where there is none.
         build_seconds: To compress token embeddings that were there; None where the index was there.
     """
 
@@ -48,6 +49,7 @@ class System:
     judged: float
     top: Mapping[str, tuple[str, ...]]
     latency: Latency | None = None
+    search_latency: Latency | None = None
     bytes_per_document: float | None = None
     build_seconds: float | None = None
 
@@ -216,7 +218,7 @@ def _collection(content: dict[str, Any]) -> CollectionReport:
             **one
             | {
                 "top": {query: tuple(ids) for query, ids in one["top"].items()},
-                "latency": None if one["latency"] is None else Latency(**one["latency"]),
+                **{name: None if one[name] is None else Latency(**one[name]) for name in ("latency", "search_latency")},
             }
         )
         for one in content["systems"]

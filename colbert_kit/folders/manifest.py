@@ -59,6 +59,11 @@ class Manifest:
     sections: Mapping[str, Any] = field(default_factory=dict)
     retired: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def content_digest(self) -> str:
+        """sha256 over the files' names and contents, 64 hex digits."""
+        return _digest({name: entry.sha256 for name, entry in self.files.items()})
+
     def to_json(self) -> str:
         """The manifest's text."""
         content = {

@@ -40,6 +40,10 @@ GROWTH_OF_DEFAULTS = 0.5
 """The default of ``num_approximated`` grows with this power of the index's size beyond ``ROWS_OF_DEFAULTS``: among
 277,000 passages 4,096 gave recall@10 0.861, 8,192 0.896, 16,384 0.903, and everything 0.915 (``docs/search.md``)."""
 
+APPROXIMATED_PER_HIT = 16
+RESCORED_PER_HIT = 4
+"""Documents that are looked at for each hit wanted, at least: fewer leave a deep ranking to chance. Not tuned."""
+
 MAX_PROBE_FACTOR = 8
 """How much wider a filter may make the probing."""
 
@@ -70,9 +74,15 @@ class SearchConfig:
     def widths(self, k: int, num_rows: int) -> Widths:
         """The numbers for a search of ``k`` hits in an index of ``num_rows`` documents."""
         growth = max(1.0, num_rows / ROWS_OF_DEFAULTS) ** GROWTH_OF_DEFAULTS
-        rescored = max(k, self.num_rescored or max(1024, 4 * k))
-        approximated = max(rescored, self.num_approximated or int(max(4096, 16 * k) * growth))
+        rescored = max(k, self.num_rescored or max(1024, RESCORED_PER_HIT * k))
+        approximated = max(rescored, self.num_approximated or int(max(4096, APPROXIMATED_PER_HIT * k) * growth))
         return Widths(self.nprobe or 4, approximated, rescored)
+
+    def widened(self, k: int) -> SearchConfig:
+        """The same settings for a search of ``k`` hits: kept ones were chosen for fewer, it may be."""
+        approximated = self.num_approximated and max(self.num_approximated, APPROXIMATED_PER_HIT * k)
+        rescored = self.num_rescored and max(self.num_rescored, RESCORED_PER_HIT * k)
+        return replace(self, num_approximated=approximated, num_rescored=rescored)
 
 
 @dataclass(frozen=True)

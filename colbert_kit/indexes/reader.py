@@ -59,12 +59,12 @@ class IndexReader:
         """Documents that can be found."""
         return len(self.rows)
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of the segments' and the codec's files."""
-        files = self.snapshot.manifest.files
-        own = (*self.section.segments, *filter(None, (self.section.codec, self.section.tombstones)))
-        return sum(entry.size for name, entry in files.items() if name.startswith(own))
+    def search_config(self, k: int, config: SearchConfig | None = None) -> SearchConfig:
+        """The numbers that a search of ``k`` hits works with; none where the index is not compressed."""
+        if self.codec is None:
+            return SearchConfig()
+        widths = (config or SearchConfig()).widths(k, len(self.rows.ids))
+        return SearchConfig(widths.nprobe, widths.num_approximated, widths.num_rescored)
 
     def search(
         self,

@@ -11,10 +11,10 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import models
 from colbert_kit.documents import Filters
 from colbert_kit.indexes import SearchConfig
-from colbert_kit.scores import TokenMatch
-from colbert_kit.searcher.hits import Generation, Hit
+from colbert_kit.scores import PackedEmbeddings, TokenMatch
+from colbert_kit.searcher.hits import Generation, Hit, check_queries
 from colbert_kit.searcher.reranking import rerank_texts
-from colbert_kit.searcher.searching import Options, explain_generation, search_generation
+from colbert_kit.searcher.searching import Options, explain_generation, search_generation, search_packed
 
 __all__ = ["Reader"]
 
@@ -41,24 +41,38 @@ class Reader:
         return self._generation.documents.metadata_columns
 
     @property
-    def index_bytes(self) -> int:
-        """Bytes of the index on disk: codes, residuals, postings, ids and the codec, without the texts."""
-        return self._generation.index.num_bytes
-
-    @property
-    def nbits(self) -> int:
-        """Bits of a residual a dimension, once the index is compressed."""
-        return self._generation.index.section.nbits
-
-    @property
-    def pool_factor(self) -> int:
-        """How many similar token embeddings are kept as about one; 1 where all are."""
-        return self._generation.pool_factor
-
-    @property
     def is_compressed(self) -> bool:
         """Whether token embeddings are stored as codes; small indexes keep them as they are and score all."""
         return self._generation.index.codec is not None
+
+    @property
+    def nbits(self) -> int | None:
+        """Bits of a residual a dimension; None where token embeddings are not compressed."""
+        return self._generation.index.section.nbits if self.is_compressed else None
+
+    @property
+    def pool_factor(self) -> int:
+        """About one token embedding is kept for so many similar ones; 1 where all are."""
+        return self._generation.pool_factor
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files of this generation: token embeddings, ids, texts and metadata."""
+        return sum(entry.size for entry in self._generation.index.snapshot.manifest.files.values())
+
+    @property
+    def content_digest(self) -> str:
+        """sha256 of what this generation holds, 64 hex digits: equal where all files are."""
+        return self._generation.index.snapshot.manifest.content_digest
+
+    def search_config(self, k: int = 10, config: SearchConfig | None = None) -> SearchConfig:
+        """The numbers that a search works with, none of them None; a small index scores all and has none.
+
+        Args:
+            k: Hits wanted.
+            config: As ``search``.
+        """
+        return self._generation.index.search_config(k, config)
 
     def search(
         self,
@@ -120,6 +134,42 @@ class Reader:
         """
         options = Options(filters, subset, group_by, config)
         return search_generation(self._generation, self._encoder, queries, k, options)
+
+    def encode_queries(self, queries: Sequence[str]) -> PackedEmbeddings:
+        """Encode queries as ``search`` does, for ``search_encoded``.
+
+        Args:
+            queries: The queries.
+
+        Returns:
+            Their token embeddings in order, float32.
+
+        Raises:
+            InvalidInput: One is empty or no text.
+        """
+        return models.encode_window(self._encoder, check_queries(queries), "query")
+
+    def search_encoded(
+        self, queries: PackedEmbeddings, k: int = 10, *, config: SearchConfig | None = None
+    ) -> list[list[Hit]]:
+        """Search for queries that are encoded already, so that ten settings cost one encoding.
+
+        Args:
+            queries: What ``encode_queries`` returned.
+            k: As ``search``.
+            config: As ``search``.
+
+        Returns:
+            One list a query, in order.
+
+        Raises:
+            InvalidInput: ``k`` is below 1, or the queries are of another ``dim``.
+
+        Example:
+            >>> encoded = searcher.encode_queries(queries)  # doctest: +SKIP
+            >>> wide = searcher.search_encoded(encoded, config=SearchConfig(nprobe=16))  # doctest: +SKIP
+        """
+        return search_packed(self._generation, queries, k, config)
 
     def explain(self, query: str, hit: Hit | str) -> list[TokenMatch]:
         """Tell which token of a hit answered which token of the query.

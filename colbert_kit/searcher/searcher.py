@@ -166,9 +166,9 @@ class Searcher(Writer):
         with self._writing, self._committing(replace=True) as commit:
             old = self._generation.index.section
             section = IndexSection(engine=old.engine, nbits=old.nbits, exact_below=old.exact_below)
-            settings = model_section(model, self._dtype, self._generation.pool_factor)
+            settings = model_section(model, self.dtype, self._generation.pool_factor)
             stage_index(commit, model, self.documents(), section, settings, on_progress, len(self))
-        return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self._dtype)
+        return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self.dtype)
 
     def compress_to(
         self,
@@ -205,7 +205,7 @@ class Searcher(Writer):
         factor = generation.pool_factor if pool_factor is None else pool_factor
         with _creating(folder, override=override) as commit:
             stage_compressed_copy(commit, generation, nbits, factor, on_progress)
-        return Searcher(folder, self.model, open_newest(folder, Generation), dtype=self._dtype)
+        return Searcher(folder, self.model, open_newest(folder, Generation), dtype=self.dtype)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from colbert_kit.indexes import SearchConfig
 from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain
 from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hits_of
 
-__all__ = ["Options", "explain_generation", "search_generation"]
+__all__ = ["Options", "explain_generation", "search_generation", "search_packed"]
 
 QUERIES_AT_ONCE = 32
 """Queries of one pass over the documents; it bounds the memory for their similarities to a block of tokens."""
@@ -57,6 +57,23 @@ def search_generation(
         with _timed(timings, "encode"):
             packed = models.encode_window(encoder, queries[start : start + QUERIES_AT_ONCE], "query")
         hits.extend(_search(generation, packed, k, mask, options, timings))
+    return hits
+
+
+def search_packed(
+    generation: Generation, packed: PackedEmbeddings, k: int, config: SearchConfig | None
+) -> list[list[Hit]]:
+    """Hits of each query that is encoded already, best first.
+
+    Raises:
+        InvalidInput: ``k`` is below 1, or the queries are of another ``dim`` or not finite.
+    """
+    check_k(k)
+    hits: list[list[Hit]] = []
+    each = list(packed)
+    for start in range(0, len(each), QUERIES_AT_ONCE):
+        some = PackedEmbeddings.pack(each[start : start + QUERIES_AT_ONCE])
+        hits.extend(_search(generation, some, k, None, Options(config=config), {}))
     return hits
 
 

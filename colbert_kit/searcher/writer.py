@@ -46,15 +46,10 @@ class Writer(Reader):
         super().__init__(models.inference_model(model, dtype), generation)
         self.folder = folder
         self.model = model
-        self._dtype = dtype
+        self.dtype = dtype
         self._links_into = links_into
         self._fingerprint = generation.model["fingerprint"]
         self._writing = threading.Lock()
-
-    @property
-    def dtype(self) -> DType:
-        """What documents and queries are encoded in."""
-        return self._dtype
 
     def add(
         self,

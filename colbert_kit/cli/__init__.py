@@ -1,0 +1,32 @@
+"""``colbert-kit``: index, search, rerank and train from a terminal, and the app.
+
+What a user can fix is one line on stderr and exit code 2; a bug of ours keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from colbert_kit.cli import page, searching, training
+from colbert_kit.errors import ColbertKitError
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Late-interaction (ColBERT) retrieval: index, search, rerank, train.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+for family in (searching, training, page):
+    app.add_typer(family.commands)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ColbertKitError as error:
+        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
