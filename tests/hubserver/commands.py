@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 __all__ = ["CannotStart", "local_command"]
@@ -73,17 +74,25 @@ def without_uv(
     return rest
 
 
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and gives the token to no other host."""
+
+    def redirect_request(self, request: urllib.request.Request, *answer: Any) -> urllib.request.Request | None:
+        new = super().redirect_request(request, *answer)
+        if new is not None and new.host != request.host:
+            new.remove_header("Authorization")
+        return new
+
+
 def download(url: str, folder: Path, environment: Mapping[str, str]) -> Path:
     """A script from this Hub, fetched over HTTP with the job's own token, if it has one."""
     endpoint = environment["HF_ENDPOINT"] + "/"
     address = endpoint + url.removeprefix(PUBLIC_HUB) if url.startswith(PUBLIC_HUB) else url
     if not address.startswith(endpoint):
         raise CannotStart(f"error: {url} is not on this Hub, and a job here reaches nothing else")
-    request = urllib.request.Request(address)
-    if "HF_TOKEN" in environment:
-        request.add_unredirected_header("Authorization", f"Bearer {environment['HF_TOKEN']}")
+    headers = {"Authorization": f"Bearer {environment['HF_TOKEN']}"} if "HF_TOKEN" in environment else {}
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.build_opener(Redirects).open(urllib.request.Request(address, headers=headers)) as response:
             content = response.read()
     except urllib.error.URLError as error:
         raise CannotStart(f"error: Failed to download `{url}`: {error}") from None

@@ -163,7 +163,7 @@ class Listener(socketserver.ThreadingTCPServer):
         self.errors: list[str] = []
         self.stopping = threading.Event()
         self._sockets: set[socket.socket] = set()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=f"hubserver-{host}")
+        self._thread = threading.Thread(target=self._accept, name=f"hubserver-{host}")
 
     @property
     def url(self) -> str:
@@ -174,12 +174,17 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def stop(self) -> None:
         self.stopping.set()
-        self.shutdown()
+        # Wakes the thread that accepts.
+        socket.create_connection(self.server_address).close()
+        self._thread.join()
         for connection in list(self._sockets):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
-        self._thread.join()
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            self.handle_request()
 
     def wait(self, seconds: float) -> None:
         """Sleep, unless the server stops."""

@@ -1,0 +1,58 @@
+"""The Hub and its clients in other processes: as started by hand, and as a subprocess finds it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+PUSH_AND_PULL = """
+import huggingface_hub
+from huggingface_hub import create_repo, hf_hub_download, upload_file, whoami
+
+print(whoami()["name"], huggingface_hub.constants.HF_HUB_OFFLINE)
+create_repo("thing", private=True)
+upload_file(path_or_fileobj=b"\\0" * 1000, path_in_repo="a.npy", repo_id="alice/thing")
+print(hf_hub_download("alice/thing", "a.npy"))
+"""
+
+
+def test_subprocess_needs_no_more_than_its_environment(hub, hub_environment, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PUSH_AND_PULL], env=hub_environment, capture_output=True, text=True, check=True
+    )
+    who, path = done.stdout.splitlines()
+    assert who == "alice False"
+    assert path.startswith(str(tmp_path / "huggingface"))
+    assert hub.repositories["models", "alice/thing"].read("a.npy") == b"\0" * 1000
+
+
+def test_functions_of_this_process_speak_to_the_hub(hub_here, tmp_path):
+    exec(
+        PUSH_AND_PULL.replace("print(whoami", "assert (whoami").replace(
+            ", huggingface_hub.constants.HF_HUB_OFFLINE)", ") == 'alice'"
+        )
+    )
+    assert hub_here.repositories["models", "alice/thing"].is_private
+
+
+def test_hub_is_started_by_hand(tmp_path):
+    command = [sys.executable, "-m", "tests.hubserver", "--port", "0", "--user", "carol:hf_carol", "--user", "dave"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        lines = [server.stdout.readline() for _ in range(3)]
+        exported = dict(re.findall(r"(\w+)=(\S+)", "".join(lines[:2])))
+        program = "from huggingface_hub import whoami; print(whoami()['name'])"
+        environment |= {**exported, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 0
+    assert done.stdout == "carol\n"
+    assert lines[0].startswith("export HF_ENDPOINT=http://127.0.0.1:")
+    assert lines[1] == "export HF_TOKEN=hf_carol  # carol\n"
+    assert re.fullmatch(r"export HF_TOKEN=hf_\w{34}  # dave\n", lines[2])
