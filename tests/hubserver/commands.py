@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import urllib.error
@@ -38,7 +39,7 @@ def local_command(
 
 
 def is_python(name: str) -> bool:
-    return name.removeprefix("python").replace(".", "").isdigit() or name == "python"
+    return re.fullmatch(r"python(3(\.\d+)?)?", name) is not None
 
 
 def without_uv(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from tests.hubserver.accounts import Account, new_id
 from tests.hubserver.commands import CannotStart, local_command
 from tests.hubserver.hardware import HARDWARE
 from tests.hubserver.messages import timestamp
+from tests.hubserver.process_group import ProcessGroup
 
 __all__ = ["Job", "JobSettings", "Jobs"]
 
@@ -65,13 +64,14 @@ class Job:
         self.labels: dict[str, str] | None = spec.get("labels")
         self.stage = "SCHEDULING"
         self.message: str | None = None
-        self.created_at, self.started_at, self.finished_at = timestamp(), None, None
+        self._times = {"createdAt": datetime.now(UTC)}
         self.lines: list[dict[str, str]] = []
         self._settings, self._endpoint = settings, endpoint
-        self._clock: dict[str, float] = {"createdAt": time.monotonic()}
         self._changed = threading.Condition()
         self._canceled = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ProcessGroup | None = None
+        # No line comes any more; the stage may say so a little later.
+        self._is_silent = False
         self.thread = threading.Thread(target=self._run, name=f"job-{self.id}")
 
     @property
@@ -80,7 +80,9 @@ class Job:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        """The process, while there is one."""
+        process = self._process
+        return process.pid if process else None
 
     def wait(self, timeout: float = 30.0) -> str:
         """The final stage, once it is reached."""
@@ -90,8 +92,9 @@ class Job:
         return self.stage
 
     def cancel(self) -> None:
-        self._canceled.set()
-        self._signal(signal.SIGTERM)
+        """End it, unless it has ended."""
+        if not self.is_final:
+            self._canceled.set()
 
     def log(self, line: str) -> None:
         with self._changed:
@@ -104,9 +107,9 @@ class Job:
         silent_since = time.monotonic()
         while not stopping.is_set():
             with self._changed:
-                if position == len(self.lines) and not self.is_final:
+                if position == len(self.lines) and not self._is_silent:
                     self._changed.wait(0.1)
-                fresh, is_over = self.lines[position:], self.is_final
+                fresh, is_over = self.lines[position:], self._is_silent
             position += len(fresh)
             yield from fresh
             if is_over and not fresh:
@@ -122,10 +125,9 @@ class Job:
         shown = ("dockerImage", "spaceId", "command", "arguments", "environment", "flavor", "volumes", "network")
         found = {key: self.spec[key] for key in shown if key in self.spec}
         found |= {"labels": self.labels} if self.labels else {}
-        times = {"createdAt": self.created_at, "startedAt": self.started_at, "finishedAt": self.finished_at}
         return {
             "id": self.id,
-            **{key: value for key, value in times.items() if value},
+            **{key: timestamp(moment) for key, moment in self._times.items()},
             **found,
             "secrets": dict.fromkeys(self.spec.get("secrets") or {}),
             "timeout": self.timeout_seconds,
@@ -141,21 +143,23 @@ class Job:
         return self.spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_SECONDS
 
     def _durations(self) -> dict[str, int | None]:
-        now = time.monotonic()
-        created, started, finished = (self._clock.get(key) for key in ("createdAt", "startedAt", "finishedAt"))
-        end = finished or now
+        created, started, finished = (self._times.get(key) for key in ("createdAt", "startedAt", "finishedAt"))
+        end = finished or datetime.now(UTC)
+
+        def seconds(start: datetime | None, stop: datetime) -> int | None:
+            return int((stop - start).total_seconds()) if start else None
+
         return {
-            "schedulingSecs": int((started or end) - (created or now)),
-            "runningSecs": int(end - started) if started else None,
-            "totalSecs": int(end - (created or now)),
+            "schedulingSecs": seconds(created, started or end),
+            "runningSecs": seconds(started, end),
+            "totalSecs": seconds(created, end),
         }
 
     def _enter(self, stage: str, message: str | None = None) -> None:
         with self._changed:
-            when = "startedAt" if stage == "RUNNING" else "finishedAt"
-            self._clock[when] = time.monotonic()
-            setattr(self, "started_at" if stage == "RUNNING" else "finished_at", timestamp())
+            self._times["startedAt" if stage == "RUNNING" else "finishedAt"] = datetime.now(UTC)
             self.stage, self.message = stage, message
+            self._is_silent = self._is_silent or self.is_final
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -163,72 +167,39 @@ class Job:
             self._enter("CANCELED")
             return
         self._enter("RUNNING")
-        self.log(f"===== Job started at {self.started_at} =====")
+        self.log(f"===== Job started at {self._times['startedAt']:%Y-%m-%d %H:%M:%S} =====")
         with tempfile.TemporaryDirectory(prefix="job-", ignore_cleanup_errors=True) as folder:
             stage, message = self._execute(Path(folder))
-        if not self._canceled.is_set():
+        if self._settings.stage_lag_seconds:
+            self._is_silent = True
             self._canceled.wait(self._settings.stage_lag_seconds)
         self._enter(stage, message)
 
     def _execute(self, folder: Path) -> tuple[str, str | None]:
-        """Run the command to its end, or to the end that a timeout or a cancel makes."""
-        environment = self._environment(folder)
+        """Run the command to its end, or to the end that a timeout or a cancel makes; the stage, and why."""
+        environment, grace_seconds = self._environment(folder), self._settings.grace_seconds
         command = [*self.spec["command"], *self.spec.get("arguments", [])]
         for volume in self.spec.get("volumes") or []:
             self.log(f"hubserver: {volume.get('mountPath')} is not mounted here")
         try:
             local = local_command(command, folder, environment, self.log, self._settings.uv)
-            self._process = subprocess.Popen(
-                local, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+            self._process = process = ProcessGroup(local, folder, environment, self.log)
         except (CannotStart, OSError) as error:
             self.log(str(error))
             return "ERROR", "Job failed with exit code: 127. Reason: Error"
-        if self._canceled.is_set():
-            # It was canceled between the check above and now.
-            self._signal(signal.SIGTERM)
-        reader = threading.Thread(target=self._read, args=(self._process,))
-        reader.start()
-        is_late = self._outlives(self._process)
-        # As in a container, nothing that the command started outlives it.
-        self._signal(signal.SIGKILL)
-        reader.join()
+        deadline = time.monotonic() + self.timeout_seconds
+        is_over = False
+        while not is_over and not self._canceled.is_set() and time.monotonic() < deadline:
+            is_over = process.ends_within(min(0.1, deadline - time.monotonic()))
+        if not is_over:
+            process.terminate(grace_seconds)
+        code = process.finish(grace_seconds)
+        self._process = None
         if self._canceled.is_set():
             return "CANCELED", None
-        if is_late:
+        if not is_over:
             return "ERROR", "Job timeout"
-        code = self._process.returncode
-        return (
-            ("COMPLETED", None)
-            if code == 0
-            else ("ERROR", f"Job failed with exit code: {exit_code(code)}. Reason: Error")
-        )
-
-    def _outlives(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait for the process to end by itself or by a cancel; whether its timeout came first."""
-        deadline = time.monotonic() + self.timeout_seconds
-        while not self._canceled.is_set() and time.monotonic() < deadline:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(min(0.1, max(deadline - time.monotonic(), 0)))
-                return False
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self._settings.grace_seconds)
-        self._signal(signal.SIGKILL)
-        process.wait()
-        return not self._canceled.is_set()
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as output:
-            for line in output:
-                self.log(line.decode(errors="replace").rstrip("\r\n"))
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+        return ("ERROR", f"Job failed with exit code: {code}. Reason: Error") if code else ("COMPLETED", None)
 
     def _environment(self, folder: Path) -> dict[str, str]:
         machine = HARDWARE[self.spec["flavor"]]
@@ -241,7 +212,7 @@ class Job:
             "HF_ENDPOINT": self._endpoint,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
+            "NO_PROXY": "127.0.0.1,localhost",
             "JOB_ID": self.id,
             "ACCELERATOR": machine["name"] if machine["accelerator"] else "none",
             "CPU_CORES": machine["cpu"].split()[0],
@@ -250,11 +221,6 @@ class Job:
             **self.spec.get("environment", {}),
             **(self.spec.get("secrets") or {}),
         }
-
-
-def exit_code(returncode: int) -> int:
-    """A process's code as a container tells it: 128 and the signal's number where one ended it."""
-    return returncode if returncode >= 0 else 128 - returncode
 
 
 class Jobs:

@@ -21,9 +21,10 @@ BAD_TOKEN = "Invalid credentials in Authorization header"
 REPOSITORY_PATH = re.compile(r"/api/(models|datasets|spaces)/.|/.+/resolve/.")
 
 
-def timestamp() -> str:
-    """Now, as the Hub writes it: ``2025-07-22T16:06:25.079Z``."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(moment: datetime.datetime | None = None) -> str:
+    """A moment, or now, as the Hub writes it: ``2025-07-22T16:06:25.079Z``."""
+    moment = moment or datetime.datetime.now(datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass

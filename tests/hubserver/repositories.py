@@ -80,7 +80,7 @@ class Repository:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    # A Space's state: `spaces.Space`.
+    # A Space's state, a `spaces.Space`.
     space: Any = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -189,10 +189,18 @@ class Repositories:
         with self._lock:
             return [one for one in self._repositories.values() if one.kind == kind]
 
-    def create(self, kind: str, repo_id: str, visibility: str = "public") -> Repository:
-        """A repository with the first commit that the Hub makes; 409 where there is one."""
-        repository = Repository(kind, repo_id, self._objects, visibility)
-        repository.commit({".gitattributes": attributes.DEFAULT.encode()}, "initial commit")
+    def create(
+        self,
+        kind: str,
+        repo_id: str,
+        visibility: str = "public",
+        *,
+        files: Mapping[str, bytes] | None = None,
+        space: Any = None,
+    ) -> Repository:
+        """A repository with the first commit that the Hub makes, and more files in it; 409 where there is one."""
+        repository = Repository(kind, repo_id, self._objects, visibility, space=space)
+        repository.commit({".gitattributes": attributes.DEFAULT.encode(), **(files or {})}, "initial commit")
         with self._lock:
             if (kind, repo_id) in self._repositories:
                 raise HubError(409, f"You already created this {kind[:-1]} repo: {repo_id}")

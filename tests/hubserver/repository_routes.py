@@ -43,15 +43,13 @@ def create(hub: Any, request: Request) -> Response:
         raise HubError(400, '"visibility" must be one of [public, private]')
     space = spaces.Space.requested(body) if kind == "spaces" else None
     url = f"{hub.url}/{repo_id}" if kind == "models" else f"{hub.url}/{kind}/{repo_id}"
+    files = {"README.md": space.first_readme(repo_id)} if space else {}
     try:
-        repository = hub.repositories.create(kind, repo_id, visibility)
+        repository = hub.repositories.create(kind, repo_id, visibility, files=files, space=space)
     except HubError as error:
         # The client reads the address from the refusal too.
         error.fields["url"] = url
         raise
-    if space is not None:
-        repository.space = space
-        repository.commit({"README.md": space.first_readme(repo_id)}, "initial commit")
     return json_response({"url": url, "name": repo_id, "id": repository.number})
 
 
@@ -143,8 +141,8 @@ def describe(hub: Any, repository: Repository, commit: Commit, *, with_blobs: bo
     if repository.kind == "models":
         found |= {key: card[key] for key in ("library_name", "pipeline_tag") if key in card}
         found["modelId"] = repository.id
-    if repository.space is not None:
-        found |= repository.space.describe(repository)
+    if repository.kind == "spaces":
+        found |= spaces.space_of(repository).describe(repository)
     return found
 
 

@@ -82,7 +82,9 @@ class HubServer:
         self._storage.start()
 
     def stop(self) -> None:
-        """End jobs and connections, and delete what was stored."""
+        """End jobs and connections, and delete what was stored; once."""
+        if self.stopping.is_set():
+            return
         self.jobs.stop()
         self._hub.stop()
         self._storage.stop()

@@ -11,7 +11,7 @@ from tests.hubserver.messages import HubError, Request, Response, json_response,
 from tests.hubserver.repositories import Repository
 from tests.hubserver.routes import Routes
 
-__all__ = ["Space", "routes"]
+__all__ = ["Space", "routes", "space_of"]
 
 SDKS = ("gradio", "docker", "static")
 APP_FILES = {"gradio": "app.py", "streamlit": "app.py", "docker": "Dockerfile", "static": "index.html"}
@@ -101,9 +101,17 @@ class Space:
         }
 
 
+def space_of(repository: Repository) -> Space:
+    """The state of a Space; one that a test has put here without gets it now."""
+    if repository.space is None:
+        repository.space = Space("gradio")
+    space: Space = repository.space
+    return space
+
+
 def found(hub: Any, request: Request, repo: str, scope: str = "repo.write") -> tuple[Repository, Space]:
     repository = hub.repositories.find(request.caller, "spaces", repo, scope)
-    return repository, repository.space
+    return repository, space_of(repository)
 
 
 @routes.on("GET", "/api/spaces/{repo}/runtime")

@@ -3,9 +3,13 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+from tests.hubserver import HubServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +34,22 @@ def test_subprocess_needs_no_more_than_its_environment(hub, hub_environment, tmp
     assert hub.repositories["models", "alice/thing"].read("a.npy") == b"\0" * 1000
 
 
+def test_command_line_runs_a_script_at_a_pinned_address(hub, hub_environment, tokens):
+    """Given to `hf jobs uv run`, an address is downloaded and shipped through a bucket, which needs Xet."""
+    repository = hub.repositories.create("models", "alice/scripts", "private")
+    commit = repository.commit({"train.py": b"import sys; print('args', *sys.argv[1:])"})
+    script = f"{hub.url}/alice/scripts/resolve/{commit.oid}/train.py"
+    options = ["--namespace", "alice", "--timeout", "5m", "--secrets", "HF_TOKEN", "--label", "app=kit"]
+    command = [sys.executable, "-m", "huggingface_hub.cli.hf", "jobs", "run", *options, "python:3.12"]
+    done = subprocess.run(
+        [*command, "uv", "run", script, "1"], env=hub_environment, capture_output=True, text=True, check=True
+    )
+    assert "args 1" in done.stdout + done.stderr
+    spec = hub.traffic.only("POST", "/api/jobs/alice").json()
+    assert (spec["timeoutSeconds"], spec["labels"]["app"]) == (300, "kit")
+    assert spec["secrets"] == {"HF_TOKEN": tokens.write}
+
+
 def test_functions_of_this_process_speak_to_the_hub(hub_here, tmp_path):
     exec(
         PUSH_AND_PULL.replace("print(whoami", "assert (whoami").replace(
@@ -37,6 +57,25 @@ def test_functions_of_this_process_speak_to_the_hub(hub_here, tmp_path):
         )
     )
     assert hub_here.repositories["models", "alice/thing"].is_private
+
+
+def test_hub_that_has_stopped_leaves_nothing_behind():
+    threads = set(threading.enumerate())
+    with HubServer() as hub:
+        user = hub.accounts.add_user("alice")
+        repository = hub.repositories.create("models", "alice/thing")
+        repository.commit({"a.npy": b"x"})
+        stored = hub.objects.path(repository.number, repository.resolve().files["a.npy"].sha256)
+        assert stored.exists()
+        spec = {"command": ["sleep", "60"], "flavor": "cpu-basic"}
+        job = hub.jobs.start(user, user, spec, hub.url)
+        port = int(hub.url.rsplit(":")[-1])
+        idle = socket.create_connection(("127.0.0.1", port))
+    with idle:
+        assert idle.recv(1) == b""
+    assert job.stage == "CANCELED"
+    assert not stored.exists()
+    assert set(threading.enumerate()) == threads
 
 
 def test_hub_is_started_by_hand(tmp_path):

@@ -55,6 +55,12 @@ def test_stage_follows_the_files_and_the_orders(api, space):
     assert api.get_space_runtime("alice/search").stage == "CONFIG_ERROR"
 
 
+def test_space_that_a_test_has_put_here_has_a_state_too(api, hub):
+    hub.repositories.create("spaces", "alice/seeded", files={"README.md": b"---\nsdk: gradio\n---\n", "app.py": b""})
+    assert api.get_space_runtime("alice/seeded").stage == "RUNNING"
+    assert api.space_info("alice/seeded").sdk == "gradio"
+
+
 def test_description_says_what_the_card_says(api, space):
     card = "---\ntitle: Search\nsdk: static\nmodels: [alice/encoder]\ndatasets: [alice/index]\n---\n"
     space.commit({"README.md": card.encode(), "index.html": b"<p>"})

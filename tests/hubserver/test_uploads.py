@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import io
+import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
@@ -149,6 +151,19 @@ def test_commit_goes_to_the_branch_it_names(api, index):
         api.upload_file(path_or_fileobj=b"x", revision="nowhere", **arguments)
 
 
+def test_commits_of_many_at_once_all_arrive(api, index):
+    def upload(number):
+        content = b"\0" * (number + 1)
+        api.upload_file(
+            path_or_fileobj=content, path_in_repo=f"{number}.npy", repo_id="alice/index", repo_type="dataset"
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upload, range(8)))
+    assert len(index.resolve().files) == 9
+    assert len(list(index.log())) == 9
+
+
 def test_attributes_say_which_files_are_large(api, index):
     index.commit({".gitattributes": b"*.jsonl filter=lfs diff=lfs merge=lfs -text\n"})
     for path, content in [
@@ -167,8 +182,6 @@ def test_object_that_was_never_sent_cannot_be_committed(api, index):
     def commit(*values):
         lines = [{"key": "header", "value": {"summary": "x", "description": ""}}, *values]
         url = f"{api.endpoint}/api/datasets/alice/index/commit/main"
-        import json
-
         body = "".join(json.dumps(line) + "\n" for line in lines).encode()
         headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/x-ndjson"}
         return get_session().post(url, content=body, headers=headers)

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["KEPT_BYTES", "Exchange", "Traffic"]
 
-# Longer bodies are kept as their size and sha256 only.
+# Longer bodies that came in are kept as their size and sha256 only; of ones that went out, this much is kept.
 KEPT_BYTES = 1 << 20
 
 

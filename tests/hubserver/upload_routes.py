@@ -76,7 +76,7 @@ def commit(hub: Any, request: Request, kind: str, repo: str, revision: str) -> R
     if request.flag("create_pr"):
         raise HubError(501, "hubserver has no pull requests")
     operations = [(line["key"], line["value"]) for line in map(json.loads, request.body().splitlines())]
-    header = next((value for key, value in operations if key == "header"), {})
+    header: dict[str, str] = next((value for key, value in operations if key == "header"), {})
     with repository.lock:
         head = repository.resolve(revision)
         if revision not in repository.branches:
