@@ -86,7 +86,7 @@ def test_card_that_is_right_is_accepted(verdict, kind):
         ("model", "tags: colbert", '"tags" must be an array'),
         ("model", "tags: [colbert, 7]", '"tags[1]" must be a string'),
         ("model", "language: English", '"language" with value "English" is not valid. It must be an ISO 639-1'),
-        ("model", "base_model: /tmp/x/model", '"base_model" with value "/tmp/x/model" is not valid. Use a model id'),
+        ("model", "base_model: /home/x/model", '"base_model" with value "/home/x/model" is not valid. Use a model id'),
         ("model", "datasets: [a b]", '"datasets[0]" with value "a b" is not valid. Use a dataset id'),
         ("model", "library_name: [a]", '"library_name" must be a string'),
         ("model", "model-index: {name: x}", '"model-index" must be an array'),

@@ -51,12 +51,14 @@ def test_command_line_runs_a_script_at_a_pinned_address(hub, hub_environment, to
 
 
 def test_functions_of_this_process_speak_to_the_hub(hub_here, tmp_path):
-    exec(
-        PUSH_AND_PULL.replace("print(whoami", "assert (whoami").replace(
-            ", huggingface_hub.constants.HF_HUB_OFFLINE)", ") == 'alice'"
-        )
-    )
+    from huggingface_hub import HfFileSystem, create_repo, snapshot_download, upload_file, whoami
+
+    assert whoami()["name"] == "alice"
+    create_repo("thing", private=True)
+    upload_file(path_or_fileobj=b"\0" * 1000, path_in_repo="a.npy", repo_id="alice/thing")
     assert hub_here.repositories["models", "alice/thing"].is_private
+    assert snapshot_download("alice/thing").startswith(str(tmp_path))
+    assert HfFileSystem().cat_file("alice/thing/a.npy") == b"\0" * 1000
 
 
 def test_hub_that_has_stopped_leaves_nothing_behind():
