@@ -1,10 +1,10 @@
-"""Run the Hub by hand, until interrupted."""
+"""Run the Hub by hand, until it is interrupted or terminated."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
+import signal
 import sys
 import threading
 
@@ -31,8 +31,10 @@ def main() -> None:
         sys.stdout.write(f"export HF_ENDPOINT={hub.url} HF_HUB_DISABLE_XET=1\n")
         sys.stdout.writelines(f"export HF_TOKEN={token}  # {name}\n" for name, token in tokens.items())
         sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        done = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: done.set())
+        done.wait()
 
 
 main()

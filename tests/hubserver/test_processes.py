@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.hubserver import HubServer
 
 ROOT = Path(__file__).parents[2]
@@ -80,9 +82,11 @@ def test_hub_that_has_stopped_leaves_nothing_behind():
     assert set(threading.enumerate()) == threads
 
 
-def test_hub_is_started_by_hand(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_hub_is_started_and_ended_by_hand(tmp_path, number):
     command = [sys.executable, "-m", "tests.hubserver", "--port", "0", "--user", "carol:hf_carol", "--user", "dave"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
         lines = [server.stdout.readline() for _ in range(3)]
         exported = dict(re.findall(r"(\w+)=(\S+)", "".join(lines[:2])))
@@ -91,8 +95,9 @@ def test_hub_is_started_by_hand(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
         )
-        server.send_signal(signal.SIGINT)
+        server.send_signal(number)
         assert server.wait(10) == 0
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert done.stdout == "carol\n"
     assert lines[0].startswith("export HF_ENDPOINT=http://127.0.0.1:")
     assert lines[1] == "export HF_TOKEN=hf_carol  # carol\n"
