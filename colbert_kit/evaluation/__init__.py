@@ -3,6 +3,7 @@
 from colbert_kit.evaluation.benchmarking import evaluate_on
 from colbert_kit.evaluation.cards import card_entries
 from colbert_kit.evaluation.collections import Collection, load_collection
+from colbert_kit.evaluation.comparing import ReportComparison, compare_reports
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
     ColBERTDistillationEvaluator,
@@ -13,7 +14,7 @@ from colbert_kit.evaluation.index_measures import measure_index, recall_of
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
 from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
-from colbert_kit.evaluation.markdown import to_markdown
+from colbert_kit.evaluation.markdown import to_markdown, to_text
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.mteb_tasks import run_mteb
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
@@ -27,7 +28,7 @@ from colbert_kit.evaluation.significance import (
     correct_holm,
 )
 from colbert_kit.evaluation.timed import timed_run
-from colbert_kit.evaluation.writing import write_report
+from colbert_kit.evaluation.writing import check_output, write_report
 
 __all__ = [
     "MEASURES",
@@ -47,12 +48,15 @@ __all__ = [
     "PairwiseComparison",
     "Qrels",
     "Report",
+    "ReportComparison",
     "Run",
     "System",
     "bm25_run",
     "card_entries",
+    "check_output",
     "compare",
     "compare_paired",
+    "compare_reports",
     "correct_holm",
     "dense_run",
     "encoded_corpus",
@@ -69,5 +73,6 @@ __all__ = [
     "sweep_index",
     "timed_run",
     "to_markdown",
+    "to_text",
     "write_report",
 ]
