@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ColbertKitError",
     "FolderBusy",
+    "HubConflict",
     "HubError",
     "HubUnreachable",
     "InvalidConfig",
@@ -66,6 +67,10 @@ class RepoNotFound(HubError, LookupError):
 
 class NotAllowed(HubError, PermissionError):
     """The token is missing, expired, or has no access to the repository."""
+
+
+class HubConflict(HubError, RuntimeError):
+    """Somebody else has changed the repository meanwhile; nothing of this push was written."""
 
 
 class HubUnreachable(HubError, ConnectionError):

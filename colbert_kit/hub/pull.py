@@ -1,29 +1,36 @@
-"""Download folders and single files, with the Hub's failures in our words."""
+"""Download folders and single files into the Hub's cache, checked."""
 
 from __future__ import annotations
 
-import contextlib
+import glob
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_download, snapshot_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from colbert_kit.errors import HubError, HubUnreachable, NotAllowed, RepoNotFound
+from colbert_kit.errors import InvalidFolder, InvalidInput
+from colbert_kit.hub.failures import translated
 
-__all__ = ["blobs_of", "find_file", "is_repo_id", "pull_folder", "translated"]
+__all__ = [
+    "blobs_of",
+    "commit_of",
+    "find_file",
+    "is_repo_id",
+    "page_of",
+    "pull_files",
+    "pull_folder",
+    "pull_to",
+    "resolve_revision",
+]
 
 REPO_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+SHA256 = re.compile("[0-9a-f]{64}")
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def is_repo_id(name: str) -> bool:
@@ -31,12 +38,48 @@ def is_repo_id(name: str) -> bool:
     return REPO_ID.fullmatch(name) is not None and ".." not in name
 
 
-def find_file(name: str, filename: str, *, revision: str | None = None, token: str | None = None) -> Path | None:
-    """A file of a local folder or of a model repository, or None where that has no such file.
+def page_of(repo_id: str, repo_type: str = "model") -> str:
+    """Where people look at a repository."""
+    return f"{constants.ENDPOINT}/{'' if repo_type == 'model' else f'{repo_type}s/'}{repo_id}"
+
+
+def resolve_revision(
+    repo_id: str, revision: str | None = None, *, repo_type: str = "model", token: str | None = None
+) -> str:
+    """The commit that a branch or tag is at now, 40 hex digits.
+
+    Args:
+        repo_id: The repository.
+        revision: A branch, tag or commit; the main branch where None.
+        repo_type: ``"model"`` or ``"dataset"``.
+        token: An access token; the stored one where None.
+
+    Raises:
+        RepoNotFound: There is no such repository or revision.
+        NotAllowed: The repository is private or gated.
+        HubUnreachable: The Hub cannot be reached.
+    """
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    with translated(repo_id, revision):
+        found = HfApi(token=token).repo_info(repo_id, repo_type=repo_type, revision=revision)
+    return str(found.sha)
+
+
+def find_file(
+    name: str,
+    filename: str,
+    *,
+    repo_type: str = "model",
+    revision: str | None = None,
+    token: str | None = None,
+) -> Path | None:
+    """A file of a local folder or of a repository, or None where that has no such file.
 
     Args:
         name: A folder here, or a repository id.
         filename: The file's path in it.
+        repo_type: ``"model"`` or ``"dataset"``.
         revision: A branch, tag or commit of the repository.
         token: An access token; the stored one where None.
 
@@ -50,7 +93,7 @@ def find_file(name: str, filename: str, *, revision: str | None = None, token: s
         return path if path.is_file() else None
     with translated(name, revision):
         try:
-            return Path(hf_hub_download(name, filename, revision=revision, token=token))
+            return Path(hf_hub_download(name, filename, repo_type=repo_type, revision=revision, token=token))
         except LocalEntryNotFoundError:
             raise
         except EntryNotFoundError:
@@ -90,38 +133,105 @@ def pull_folder(
     return Path(folder)
 
 
+def pull_files(
+    repo_id: str, sha256: Mapping[str, str], *, revision: str, repo_type: str = "model", token: str | None = None
+) -> Path:
+    """Download some files of one commit, and nothing else; each must have the sha256 that the caller knows.
+
+    A download that was cut goes on where it was when this is called again. A file that is damaged leaves the cache,
+    so that the next call fetches it anew.
+
+    Args:
+        repo_id: The repository.
+        sha256: Of each file, 64 hex digits.
+        revision: The commit.
+        repo_type: ``"model"`` or ``"dataset"``.
+        token: An access token; the stored one where None.
+
+    Returns:
+        As ``pull_folder``.
+
+    Raises:
+        InvalidFolder: The repository lacks a file, or it has another sha256.
+        RepoNotFound: There is no such repository or revision.
+        NotAllowed: The repository is private or gated.
+        HubUnreachable: The Hub cannot be reached, and the cache does not hold the files.
+    """
+    names = [glob.escape(name) for name in sha256]
+    folder = pull_folder(repo_id, repo_type=repo_type, revision=revision, token=token, allow_patterns=names)
+    for name, expected in sha256.items():
+        path = folder / name
+        if not path.is_file():
+            raise InvalidFolder(f"{repo_id} at {revision[:12]} has no file {name!r}, which it should. Tell its author.")
+        _check(path, expected, f"{name} of {repo_id} at {revision[:12]}")
+    return folder
+
+
+def pull_to(
+    repo_id: str,
+    folder: str | Path,
+    *,
+    repo_type: str = "model",
+    revision: str | None = None,
+    token: str | None = None,
+    allow_patterns: Sequence[str] | None = None,
+) -> str:
+    """Download a repository into a folder of one's own: all of it or nothing.
+
+    Args:
+        repo_id: The repository.
+        folder: A new folder.
+        repo_type: As ``pull_folder``.
+        revision: As ``pull_folder``.
+        token: As ``pull_folder``.
+        allow_patterns: As ``pull_folder``.
+
+    Returns:
+        The commit.
+
+    Raises:
+        InvalidInput: The folder holds something.
+        InvalidFolder: A large file has another sha256 than the Hub says.
+        RepoNotFound: As ``pull_folder``.
+        NotAllowed: As ``pull_folder``.
+        HubUnreachable: As ``pull_folder``.
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidInput(f"{target} holds something already; give a new folder.")
+    pulled = pull_folder(repo_id, repo_type=repo_type, revision=revision, token=token, allow_patterns=allow_patterns)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        for path in sorted(path for path in pulled.rglob("*") if path.is_file()):
+            blob = path.resolve().name  # of a large file its sha256
+            if SHA256.fullmatch(blob):
+                _check(path, blob, f"{path.relative_to(pulled)} of {repo_id}")
+            copy = Path(temporary) / "whole" / path.relative_to(pulled)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        if target.exists():
+            target.rmdir()
+        Path(temporary, "whole").rename(target)
+    return commit_of(pulled)
+
+
 def blobs_of(snapshot_folder: Path) -> Path:
     """Where the links of a downloaded folder end."""
     return snapshot_folder.parent.parent / "blobs"
 
 
-@contextlib.contextmanager
-def translated(name: str, revision: str | None = None) -> Iterator[None]:
-    """Raise what goes wrong inside as one of our Hub errors.
+def commit_of(snapshot_folder: Path) -> str:
+    """The commit that a downloaded folder is of."""
+    return snapshot_folder.name
 
-    Raises:
-        RepoNotFound: There is no such repository, revision or file.
-        NotAllowed: The repository is private or gated.
-        HubUnreachable: The Hub cannot be reached.
-        HubError: It answered with another error.
-    """
-    at = f" at revision {revision!r}" if revision else ""
-    try:
-        yield
-    except HFValidationError:
-        raise RepoNotFound(f"{name!r} is neither a folder here nor a repository name. Check the spelling.") from None
-    except GatedRepoError as error:
-        raise NotAllowed(f"{name!r} is gated: accept its terms on the Hub, then log in with: hf auth login") from error
-    except (RevisionNotFoundError, RepositoryNotFoundError) as error:
-        raise RepoNotFound(
-            f"there is no folder {name!r} here, and the Hub has no such repository{at}, or it is private. "
-            "Check the spelling, or log in with: hf auth login"
-        ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
-        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the Hub cannot be reached"
-        raise HubUnreachable(
-            f"there is no folder {name!r} here, it is not in the local cache{at}, and {why}. "
-            "Check the name or the connection, then try again."
-        ) from error
-    except HfHubHTTPError as error:
-        raise HubError(f"the Hub refused {name!r}{at}: {error}") from error
+
+def _check(path: Path, sha256: str, name: str) -> None:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+            return
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
+    raise InvalidFolder(
+        f"{name} does not match its sha256 and was removed from the cache. Try again; if it says the same, the "
+        "repository is damaged, and its author must push it anew."
+    )

@@ -1,0 +1,112 @@
+"""Upload files as one commit: all of them are there, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import BadRequestError, RepositoryNotFoundError
+
+from colbert_kit.errors import ColbertKitError, InvalidInput
+from colbert_kit.hub.failures import translated
+from colbert_kit.hub.pull import is_repo_id, page_of
+
+__all__ = ["Pushed", "push_folder"]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push came to.
+
+    Args:
+        repo_id: The repository.
+        revision: The commit, 40 hex digits: what to pin.
+        url: The repository's page.
+    """
+
+    repo_id: str
+    revision: str
+    url: str
+
+
+def push_folder(
+    repo_id: str,
+    files: Mapping[str, Path | bytes],
+    *,
+    message: str,
+    repo_type: str = "model",
+    private: bool = True,
+    token: str | None = None,
+    owned: Sequence[str] = (),
+) -> Pushed:
+    """Make the repository hold these files, in one commit; it is made where there is none.
+
+    What is there already is not sent again, be it in the repository or left by a push that was cut. Nobody sees
+    anything of a push before all of it is there.
+
+    Args:
+        repo_id: ``"me/name"``.
+        files: What each file of the repository is to hold: a file here, or the bytes.
+        message: The commit's title.
+        repo_type: ``"model"`` or ``"dataset"``.
+        private: Make it private. A repository that is there keeps what it is; one that is public must be named so.
+        token: An access token; the stored one where None.
+        owned: Patterns of the files that are the caller's: of those, what is not among ``files`` is deleted.
+
+    Raises:
+        InvalidInput: The name cannot be, a file is not there, the card is refused, or the repository is public.
+        NotAllowed: The token is missing, or may not write there.
+        HubConflict: Somebody else has changed the repository meanwhile.
+        HubUnreachable: The Hub cannot be reached, or the connection was cut.
+        HubError: It answered with another error.
+    """
+    if not is_repo_id(repo_id) or "/" not in repo_id:
+        raise InvalidInput(f"a repository is named by its owner and its name, like 'me/my-index'; got {repo_id!r}.")
+    if missing := [name for name, source in files.items() if isinstance(source, Path) and not source.is_file()]:
+        raise InvalidInput(f"{', '.join(missing[:5])}: no such file here. Nothing was pushed.")
+    api = HfApi(token=token)
+    with translated(repo_id):
+        found = _repository(api, repo_id, repo_type, private)
+        if private and not found.private:
+            raise InvalidInput(
+                f"{repo_id!r} is public, and so would be what you push. Push with private=False (--public) if that is "
+                "what you want, or make the repository private in its settings first."
+            )
+        there = {file.rfilename for file in found.siblings or ()}
+        gone = sorted(name for name in there - files.keys() if any(fnmatchcase(name, pattern) for pattern in owned))
+        commit = _commit(api, repo_id, repo_type, str(found.sha), files, gone, message)
+    return Pushed(repo_id, commit, page_of(repo_id, repo_type))
+
+
+def _repository(api: HfApi, repo_id: str, repo_type: str, private: bool) -> Any:  # noqa: ANN401 - one of three infos
+    try:
+        return api.repo_info(repo_id, repo_type=repo_type)
+    except RepositoryNotFoundError:
+        # exist_ok: another process may be first, and one who may not see the repository is told so by what follows.
+        api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
+        return api.repo_info(repo_id, repo_type=repo_type)
+
+
+def _commit(
+    api: HfApi,
+    repo_id: str,
+    repo_type: str,
+    parent: str,
+    files: Mapping[str, Path | bytes],
+    gone: Iterable[str],
+    message: str,
+) -> str:
+    operations: list[Any] = [CommitOperationAdd(name, source) for name, source in files.items()]
+    operations += [CommitOperationDelete(name, is_folder=False) for name in gone]
+    try:
+        made = api.create_commit(repo_id, operations, commit_message=message, repo_type=repo_type, parent_commit=parent)
+    except (BadRequestError, ValueError) as error:
+        if isinstance(error, ColbertKitError) or "Invalid metadata in README.md" not in str(error):
+            raise
+        wrong = " ".join(str(error).partition("Invalid metadata in README.md")[2].lstrip(".").split())
+        raise InvalidInput(f"the Hub refuses the card of {repo_id!r}: {wrong}. Nothing was pushed.") from error
+    return str(made.oid)
