@@ -8,10 +8,12 @@ from colbert_kit.documents.compaction import (
 from colbert_kit.documents.filters import Filters, parse_filter
 from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document
 from colbert_kit.documents.store import Documents, stage_documents
+from colbert_kit.documents.texts import Fetch
 
 __all__ = [
     "RESERVED_COLUMNS",
     "Documents",
+    "Fetch",
     "Filters",
     "check_document",
     "parse_filter",

@@ -12,15 +12,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from colbert_kit.documents.schema import merge_schemas
+from colbert_kit.documents.writing import blocks_name, drop_documents, writing_documents
 from colbert_kit.folders import Commit, first_to_merge
 
 __all__ = ["stage_documents_compaction", "stage_documents_copy", "stage_documents_merge"]
 
-GROUPS_AT_ONCE = 16
-"""Row groups rewritten at a time: 4,096 texts."""
-
-ROWS_PER_GROUP = 256
-"""Rows decoded to show one text: at 1.5 kB a text one group is 0.4 MB."""
+GROUPS_AT_ONCE = 64
+"""Blocks of texts rewritten at a time: 4 MB."""
 
 
 def stage_documents_merge(commit: Commit) -> None:
@@ -33,7 +31,8 @@ def stage_documents_merge(commit: Commit) -> None:
 def stage_documents_compaction(commit: Commit, keep: NDArray[np.bool_]) -> None:
     """Rewrite all documents as one file with the rows of ``keep``, ``(num_rows,)``."""
     files: list[str] = commit.sections["documents"]["files"]
-    if len(files) > 1 or not keep.all():
+    # Files of old do not tell their blocks.
+    if len(files) > 1 or not keep.all() or any(blocks_name(one) not in commit.staged().manifest.files for one in files):
         _rewrite(commit, [], files, keep)
 
 
@@ -51,30 +50,23 @@ def stage_documents_copy(commit: Commit, paths: Sequence[Path], keep: NDArray[np
 def _rewrite(commit: Commit, before: list[str], merged: list[str], keep: NDArray[np.bool_] | None) -> None:
     name = _write(commit, [commit.folder / one for one in merged], keep)
     for one in merged:
-        commit.drop(one)
+        drop_documents(commit, one)
     commit.sections["documents"] = {"files": [*before, name]}
 
 
 def _write(commit: Commit, paths: Sequence[Path], keep: NDArray[np.bool_] | None) -> str:
     """Write what several files hold as one new file, and return its name."""
-    name = f"documents/{commit.new_number('documents'):04d}.parquet"
     opened = [pq.ParquetFile(path) for path in paths]
     schema = functools.reduce(merge_schemas, (one.schema_arrow for one in opened), pa.schema([]))
-    with commit.writing(name) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        row, rest = 0, schema.empty_table()
+    with writing_documents(commit, schema) as writer:
+        row = 0
         for one in opened:
             for start in range(0, one.num_row_groups, GROUPS_AT_ONCE):
                 groups = range(start, min(start + GROUPS_AT_ONCE, one.num_row_groups))
                 table = conform(one.read_row_groups(list(groups)), schema)
-                kept = table if keep is None else table.filter(pa.array(keep[row : row + len(table)]))
+                writer.write(table if keep is None else table.filter(pa.array(keep[row : row + len(table)])))
                 row += len(table)
-                # Full groups only, so that many small files do not become many small groups.
-                rest = pa.concat_tables([rest, kept])
-                full = len(rest) // ROWS_PER_GROUP * ROWS_PER_GROUP
-                writer.write_table(rest.slice(0, full), row_group_size=ROWS_PER_GROUP)
-                rest = rest.slice(full).combine_chunks()
-        writer.write_table(rest, row_group_size=ROWS_PER_GROUP)
-    return name
+    return writer.name
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -13,10 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from colbert_kit.documents.compaction import ROWS_PER_GROUP, conform
+from colbert_kit.documents.blocks import read_blocks
+from colbert_kit.documents.compaction import conform
 from colbert_kit.documents.filters import Filters, filter_mask
 from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document, merge_schemas, table_of
-from colbert_kit.errors import InvalidFolder, InvalidInput
+from colbert_kit.documents.texts import Fetch, Texts, local_texts, remote_texts
+from colbert_kit.documents.writing import blocks_name, metadata_name, writing_documents
+from colbert_kit.errors import ColbertKitError, InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 
 __all__ = ["RESERVED_COLUMNS", "Documents", "stage_documents"]
@@ -26,7 +29,7 @@ DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def stage_documents(commit: Commit, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Write a new ``documents/0001.parquet`` into a commit.
+    """Write a new ``documents/0001.parquet`` and what belongs to it into a commit.
 
     Raises:
         InvalidInput: A document is not well formed, or a column changes its type.
@@ -39,13 +42,12 @@ def stage_documents(commit: Commit, documents: Sequence[Mapping[str, Any]]) -> N
         # One after the other: each file may have widened what those before it held.
         table = _cast(table, _widened(pq.read_schema(commit.folder / name), table.schema))
         _check_widening(commit.folder / name, table.schema)
-    name = f"documents/{commit.new_number('documents'):04d}.parquet"
-    with commit.writing(name) as file:
-        try:
-            pq.write_table(table, file, row_group_size=ROWS_PER_GROUP, compression="zstd")
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InvalidInput(f"the metadata cannot be written as Parquet: {error}.") from error
-    commit.sections["documents"] = {"files": [*files, name]}
+    try:
+        with writing_documents(commit, table.schema) as writer:
+            writer.write(table)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidInput(f"the metadata cannot be written as Parquet: {error}.") from error
+    commit.sections["documents"] = {"files": [*files, writer.name]}
 
 
 class Documents:
@@ -53,35 +55,38 @@ class Documents:
 
     Args:
         snapshot: The generation; ``paths`` are its files, one after the other row for row the index's segments.
+        fetch: Reads parts of those files, where they are not here.
 
     Raises:
-        InvalidFolder: The files are not what the manifest says.
+        InvalidFolder: The files are not what the manifest says, or are from before texts could stay elsewhere.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        section = snapshot.section("documents")
-        names = section.get("files")
+    def __init__(self, snapshot: Snapshot, fetch: Fetch | None = None) -> None:
+        names = snapshot.section("documents").get("files")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InvalidFolder(f"{snapshot.folder}: the manifest's documents section is damaged.")
-        self.paths = [snapshot.file(name) for name in names]
-        self._files = [_open(path) for path in self.paths]
-        try:
-            self.schema = functools.reduce(merge_schemas, (file.schema_arrow for file in self._files), pa.schema([]))
-        except InvalidInput as error:
-            raise InvalidFolder(f"{snapshot.folder}: the documents' files contradict each other: {error}") from error
         self._folder = snapshot.folder
-        self._starts = np.cumsum([0] + [file.metadata.num_rows for file in self._files])
-        self._group_starts = [_starts_of_groups(file.metadata) for file in self._files]
-        self._metadata = self._read_metadata()
-        self._group = functools.lru_cache(maxsize=64)(self._read_group)
+        self.are_here = fetch is None
+        self.paths = [snapshot.file(name) for name in names]
+        if fetch is None:
+            files = [_open(path) for path in self.paths]
+            self._texts = local_texts(files)
+        else:
+            self._texts, files = self._elsewhere(snapshot, names, fetch), []
+        self._metadata = self._read_metadata(snapshot, names, files)
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self._texts)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the columns that filters may use."""
+        return self._metadata.schema
 
     @property
     def ids(self) -> pa.ChunkedArray:
         """The id of each row, ``(num_rows,)``."""
-        return self._metadata["id"] if self._files else pa.chunked_array([], pa.string())
+        return self._metadata["id"] if self.paths else pa.chunked_array([], pa.string())
 
     @property
     def metadata_columns(self) -> list[str]:
@@ -97,58 +102,100 @@ class Documents:
         mask: NDArray[np.bool_] = np.asarray(filter_mask(self._metadata, filters))
         return mask
 
+    def metadata(self, row: int) -> dict[str, Any]:
+        """The id and the metadata at a row, those that are null left out; nothing is read."""
+        [found] = self._metadata.slice(row, 1).to_pylist()
+        return {name: value for name, value in found.items() if value is not None}
+
     def get(self, row: int) -> dict[str, Any]:
-        """The document at a row: ``id``, ``text`` and its metadata, those that are null left out.
+        """The document at a row; see ``get_many``.
 
         Raises:
             InvalidInput: There is no such row.
         """
-        if not 0 <= row < len(self):
-            raise InvalidInput(f"row must be between 0 and {len(self) - 1}, got {row}.")
-        position = int(np.searchsorted(self._starts, row, side="right")) - 1
-        within = row - int(self._starts[position])
-        starts = self._group_starts[position]
-        group = int(np.searchsorted(starts, within, side="right")) - 1
-        document = self._group(position, group)[within - int(starts[group])]
-        return {name: value for name, value in document.items() if value is not None}
+        return self.get_many([row])[0]
 
-    def _read_group(self, position: int, group: int) -> list[dict[str, Any]]:
+    def get_many(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """The documents at some rows: ``id``, ``text`` and their metadata, those that are null left out.
+
+        Raises:
+            InvalidInput: There is no such row.
+            InvalidFolder: Their files are damaged.
+            HubUnreachable: Their texts are on the Hub, which cannot be reached.
+        """
         with self._readable():
-            rows: list[dict[str, Any]] = self._files[position].read_row_group(group).to_pylist()
-        return rows
+            texts = self._texts.get(rows)
+        documents = []
+        for row, (document_id, text) in zip(rows, texts, strict=True):
+            metadata = self.metadata(row)
+            if metadata.pop("id") != document_id:
+                raise InvalidFolder(
+                    f"{self._folder}: texts and metadata are not of the same documents. Build it again."
+                )
+            documents.append({"id": document_id, "text": text, **metadata})
+        return documents
 
-    def _read_metadata(self) -> pa.Table:
-        wanted = pa.schema([field for field in self.schema if field.name != "text"])
+    def _elsewhere(self, snapshot: Snapshot, names: Sequence[str], fetch: Fetch) -> Texts:
+        if any(
+            side not in snapshot.manifest.files for name in names for side in (metadata_name(name), blocks_name(name))
+        ):
+            raise InvalidFolder(
+                f"{snapshot.folder} is from before texts could be left on the Hub. Open it with documents=True, or ask "
+                "its author to call compact() and push it anew."
+            )
+        blocks = [read_blocks(snapshot.file(blocks_name(name)), snapshot.manifest.files[name].size) for name in names]
+        return remote_texts(names, blocks, fetch)
+
+    def _read_metadata(self, snapshot: Snapshot, names: Sequence[str], files: Sequence[pq.ParquetFile]) -> pa.Table:
         tables = []
-        for file in self._files:
-            present = [name for name in file.schema_arrow.names if name in wanted.names]
+        for position, name in enumerate(names):
+            if metadata_name(name) in snapshot.manifest.files:
+                file = _open_metadata(snapshot.file(metadata_name(name)), self._texts.num_rows(position))
+            else:
+                file = files[position]
             with self._readable():
-                tables.append(conform(file.read(columns=present), wanted))
-        return pa.concat_tables(tables) if tables else wanted.empty_table()
+                tables.append(file.read(columns=[one for one in file.schema_arrow.names if one != "text"]))
+        try:
+            schema = functools.reduce(merge_schemas, (table.schema for table in tables), pa.schema([]))
+        except InvalidInput as error:
+            raise InvalidFolder(f"{self._folder}: the documents' files contradict each other: {error}") from error
+        return pa.concat_tables([conform(table, schema) for table in tables]) if tables else schema.empty_table()
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
         try:
             yield
         except DAMAGED as error:
+            if isinstance(error, ColbertKitError):
+                raise
             raise InvalidFolder(f"{self._folder}: the documents are damaged: {error}. Download them again.") from error
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path, memory_map=True)
-        types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
-    except DAMAGED as error:
-        raise InvalidFolder(f"{path} is not a Parquet file: {error}.") from error
-    if any(types.get(column) != pa.string() for column in ("id", "text")):
+    file = _parquet(path)
+    if any(_types(file).get(column) != pa.string() for column in ("id", "text")):
         raise InvalidFolder(f"{path} must have the string columns id and text. Build or download it again.")
     return file
 
 
-def _starts_of_groups(metadata: Any) -> NDArray[np.int64]:  # noqa: ANN401 - pyarrow has no types
-    """The first row of each row group and the end of the last; nothing says that all are of one size."""
-    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    return np.cumsum([0, *sizes], dtype=np.int64)
+def _open_metadata(path: Path, num_rows: int) -> pq.ParquetFile:
+    file = _parquet(path)
+    if _types(file).get("id") != pa.string() or file.metadata.num_rows != num_rows:
+        raise InvalidFolder(f"{path} must have an id for each of {num_rows} documents. Build or download it again.")
+    return file
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+        _types(file)
+    except DAMAGED as error:
+        raise InvalidFolder(f"{path} is not a Parquet file: {error}.") from error
+    return file
+
+
+def _types(file: pq.ParquetFile) -> dict[str, pa.DataType]:
+    return dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
 
 
 def _check_widening(path: Path, new: pa.Schema) -> None:

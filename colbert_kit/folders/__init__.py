@@ -6,15 +6,17 @@ the folder holds the last generation whole. Nothing here knows what the files me
 """
 
 from colbert_kit.folders.commit import LOCK_NAME, Commit, locked, make_folder, sync_path, write_durably
-from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
+from colbert_kit.folders.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
 from colbert_kit.folders.merging import first_to_merge
 from colbert_kit.folders.snapshot import Snapshot, exists, open_newest, release_pages
-from colbert_kit.folders.vacuum import GRACE_SECONDS, vacuum
+from colbert_kit.folders.vacuum import GRACE_SECONDS, NUMBERED_FOLDERS, vacuum
 
 __all__ = [
     "FORMAT_VERSION",
     "GRACE_SECONDS",
     "LOCK_NAME",
+    "MANIFEST_NAME",
+    "NUMBERED_FOLDERS",
     "Commit",
     "FileEntry",
     "Manifest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from colbert_kit.errors import FolderBusy, InvalidInput
+from colbert_kit.errors import FolderBusy, InvalidFolder, InvalidInput
 from colbert_kit.folders.manifest import MANIFEST_NAME, FileEntry, Manifest, check_name
 from colbert_kit.folders.snapshot import Snapshot, exists
 
@@ -85,10 +86,10 @@ class Commit:
         finally:
             self._lock.close()
 
-    def new_number(self, parent: str) -> int:
-        """A number that nothing under ``parent`` has yet, be it named by a manifest or left by a killed process."""
-        numbers = [int(path.stem) for path in (self.folder / parent).glob("*") if path.stem.isdecimal()]
-        return max(numbers, default=0) + 1
+    def new_number(self, *parents: str) -> int:
+        """A number that nothing under these folders has yet, be it named by a manifest or left by a killed process."""
+        paths = [path for parent in parents for path in (self.folder / parent).glob("*")]
+        return max((int(path.stem) for path in paths if path.stem.isdecimal()), default=0) + 1
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
@@ -121,6 +122,20 @@ class Commit:
             yield rows
             rows.finish()
         self._describe(name, dtype, (rows.num_rows, *row_shape))
+
+    def copy(self, snapshot: Snapshot) -> None:
+        """Take over all files and sections of another folder.
+
+        Raises:
+            InvalidFolder: A file there is not what its manifest says.
+        """
+        for name, entry in snapshot.manifest.files.items():
+            with self.writing(name) as file, snapshot.file(name).open("rb") as source:
+                shutil.copyfileobj(source, file)
+            if self._files[name].sha256 != entry.sha256:
+                raise InvalidFolder(f"{snapshot.file(name)} does not match its sha256. Build or download it again.")
+            self._files[name] = entry
+        self.sections = dict(snapshot.manifest.sections)
 
     def drop(self, name: str) -> None:
         """Leave a file out of this generation; one of the last generation stays on disk for its readers."""
@@ -234,10 +249,13 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderBusy: Another process is.
+        InvalidInput: Nobody may write there.
     """
     lock = filelock.FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
+    except PermissionError as error:
+        raise InvalidInput(f"{folder} is read-only ({error.strerror}). Copy it, and change the copy.") from error
     except filelock.Timeout:
         raise FolderBusy(
             f"{folder} is being written to by another process (or another Searcher in this one). "

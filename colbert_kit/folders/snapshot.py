@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +35,12 @@ def hash_file(path: Path) -> str:
 
 
 def open_newest(
-    folder: str | Path, read: Callable[[Snapshot], T], *, verify: bool = False, links_into: Path | None = None
+    folder: str | Path,
+    read: Callable[[Snapshot], T],
+    *,
+    verify: bool = False,
+    links_into: Path | None = None,
+    elsewhere: Collection[str] = (),
 ) -> T:
     """Open the newest generation and all its files; a commit and a vacuum meanwhile make it begin again.
 
@@ -44,6 +49,7 @@ def open_newest(
         read: Opens the files that it will need.
         verify: As ``Snapshot``.
         links_into: As ``Snapshot``.
+        elsewhere: As ``Snapshot``.
 
     Returns:
         What ``read`` returns.
@@ -54,7 +60,7 @@ def open_newest(
     for _ in range(MAX_RETRIES):
         before = _stat_manifest(Path(folder))
         try:
-            snapshot = Snapshot(folder, verify=verify, links_into=links_into)
+            snapshot = Snapshot(folder, verify=verify, links_into=links_into, elsewhere=elsewhere)
             opened = read(snapshot)
         except (InvalidFolder, FileNotFoundError) as error:
             if _stat_manifest(Path(folder)) == before:
@@ -65,7 +71,7 @@ def open_newest(
         # A file that has gone may have gone before it was read, and another have got its name.
         if _stat_manifest(Path(folder)) == before or snapshot.is_whole():
             return opened
-    return read(Snapshot(folder, verify=verify, links_into=links_into))
+    return read(Snapshot(folder, verify=verify, links_into=links_into, elsewhere=elsewhere))
 
 
 class Snapshot:
@@ -76,6 +82,7 @@ class Snapshot:
         verify: Also compare every file's sha256 and the manifest's own (reads the whole folder); sizes, dtypes and
             shapes always are.
         links_into: Files may be links that end in here instead of in the folder, as in the Hub's cache.
+        elsewhere: Files that the manifest names and that need not be here.
 
     Raises:
         InvalidFolder: The folder is missing or damaged, or of a newer format version.
@@ -90,12 +97,21 @@ class Snapshot:
         [0, 1, 2]
     """
 
-    def __init__(self, folder: str | Path, *, verify: bool = False, links_into: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        verify: bool = False,
+        links_into: Path | None = None,
+        elsewhere: Collection[str] = (),
+    ) -> None:
         self.folder = Path(folder)
+        self._elsewhere = elsewhere
         self.manifest = Manifest.read(self.folder, verify=verify)
         self._homes = [home.resolve() for home in (self.folder, links_into) if home is not None]
         for name, entry in self.manifest.files.items():
-            self._check(name, entry, verify)
+            if name not in elsewhere:
+                self._check(name, entry, verify)
 
     @classmethod
     def open(cls, folder: str | Path, *, verify: bool = False, links_into: Path | None = None) -> Snapshot:
@@ -110,7 +126,7 @@ class Snapshot:
     def unchecked(cls, folder: Path, manifest: Manifest) -> Snapshot:
         """The files of a manifest that is not written yet, by the process that has just written them."""
         snapshot = cls.__new__(cls)
-        snapshot.folder, snapshot.manifest, snapshot._homes = folder, manifest, []
+        snapshot.folder, snapshot.manifest, snapshot._homes, snapshot._elsewhere = folder, manifest, [], ()
         return snapshot
 
     @property
@@ -120,7 +136,8 @@ class Snapshot:
 
     def is_whole(self) -> bool:
         """Whether all its files are still there: a vacuum removes those of generations that are past."""
-        return all((self.folder / name).exists() for name in self.manifest.files)
+        here = self.manifest.files.keys() - set(self._elsewhere)
+        return all((self.folder / name).exists() for name in here)
 
     def section(self, name: str) -> dict[str, Any]:
         """What the manifest says under ``name``.

@@ -16,7 +16,7 @@ __all__ = ["GRACE_SECONDS", "vacuum"]
 GRACE_SECONDS = 600.0
 """How long files stay after the generation that had them: a reader maps all its files within seconds."""
 
-NUMBERED_FOLDERS = ("codec", "documents", "segments", "tombstones")
+NUMBERED_FOLDERS = ("blocks", "codec", "documents", "metadata", "segments", "tombstones")
 """Where the kit puts its files; what lies elsewhere is not ours, whatever it is called."""
 
 NUMBER = re.compile("[0-9]{4,}")

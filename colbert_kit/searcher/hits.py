@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from colbert_kit.documents import Documents
-from colbert_kit.documents.filters import Filters
+from colbert_kit.documents import Documents, Fetch, Filters
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import IndexReader
 from colbert_kit.searcher.encoding import pool_factor_of
 
-__all__ = ["Generation", "Hit", "check_k", "check_queries", "hit_of", "hits_of"]
+__all__ = ["Generation", "Hit", "check_k", "check_queries", "choose", "hit_of", "hits_of"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,18 @@ class Generation:
 
     Args:
         snapshot: The generation of the folder.
+        fetch: Reads parts of the documents' files, where they are not here.
 
     Raises:
         InvalidFolder: Index and documents are not row for row the same.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, fetch: Fetch | None = None) -> None:
         self.number = snapshot.generation
         self.model = snapshot.section("model")
         self.pool_factor = pool_factor_of(self.model, snapshot.folder)
         self.index = IndexReader(snapshot)
-        self.documents = Documents(snapshot)
+        self.documents = Documents(snapshot, fetch)
         if len(self.index.rows.ids) != len(self.documents):
             raise InvalidFolder(
                 f"{snapshot.folder} has {len(self.index.rows.ids)} rows in the index and {len(self.documents)} "
@@ -88,21 +88,29 @@ class Generation:
             raise InvalidInput(f"column {name!r} holds {kind} and cannot be grouped by; take one of single values.")
 
 
-def hits_of(generation: Generation, ranking: Sequence[tuple[int, float]], k: int, group_by: str | None) -> list[Hit]:
-    """The first ``k`` hits of a ranking, of each group the best only."""
-    hits: list[Hit] = []
-    seen: set[object] = set()
+def choose(
+    generation: Generation, ranking: Sequence[tuple[int, float]], k: int, group_by: str | None
+) -> list[tuple[int, float]]:
+    """The first ``k`` of a ranking, of each group the best only."""
+    if group_by is None:
+        return list(ranking[:k])
+    best: dict[object, tuple[int, float]] = {}
     for row, score in ranking:
-        document = generation.documents.get(row)
-        if group_by is not None:
-            group = document.get(group_by, document["id"])
-            if group in seen:
-                continue
-            seen.add(group)
-        hits.append(hit_of(document, score, len(hits) + 1))
-        if len(hits) == k:
+        metadata = generation.documents.metadata(row)
+        best.setdefault(metadata.get(group_by, metadata["id"]), (row, score))
+        if len(best) == k:
             break
-    return hits
+    return list(best.values())
+
+
+def hits_of(generation: Generation, rankings: Sequence[Sequence[tuple[int, float]]]) -> list[list[Hit]]:
+    """The hits of several rankings, whose texts are read together."""
+    rows = [row for ranking in rankings for row, _ in ranking]
+    documents = iter(generation.documents.get_many(rows))
+    return [
+        [hit_of(next(documents), score, rank) for rank, (_, score) in enumerate(ranking, start=1)]
+        for ranking in rankings
+    ]
 
 
 def hit_of(document: Mapping[str, Any], score: float, rank: int) -> Hit:

@@ -18,6 +18,9 @@ from colbert_kit.searcher.searching import Options, explain_generation, search_g
 
 __all__ = ["Reader"]
 
+DOCUMENTS_AT_ONCE = 256
+"""Documents whose texts are read together when all are asked for."""
+
 
 class Reader:
     """The asking half of a ``Searcher``: nothing here changes the folder.
@@ -224,10 +227,11 @@ class Reader:
             InvalidInput: There is no such document.
         """
         generation = self._generation
-        return [generation.documents.get(row) for row in generation.index.rows.find(ids).tolist()]
+        return generation.documents.get_many(generation.index.rows.find(ids).tolist())
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """The documents that can be found, in the order they were added: ``{"id", "text", ...metadata}``."""
         generation = self._generation
-        for row in np.flatnonzero(generation.index.rows.alive):
-            yield generation.documents.get(int(row))
+        rows = np.flatnonzero(generation.index.rows.alive).tolist()
+        for start in range(0, len(rows), DOCUMENTS_AT_ONCE):
+            yield from generation.documents.get_many(rows[start : start + DOCUMENTS_AT_ONCE])

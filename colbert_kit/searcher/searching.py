@@ -15,7 +15,7 @@ from colbert_kit import models
 from colbert_kit.documents import Filters
 from colbert_kit.indexes import SearchConfig
 from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain
-from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, hits_of
+from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, choose, hits_of
 
 __all__ = ["Options", "explain_generation", "search_generation", "search_packed"]
 
@@ -91,10 +91,10 @@ def _search(
         with _timed(timings, "score"):
             rankings = generation.index.search(packed, depth, mask, options.config)
         with _timed(timings, "fetch"):
-            hits = [hits_of(generation, ranking, k, options.group_by) for ranking in rankings]
-        exhausted = depth >= len(generation.index)
-        if options.group_by is None or exhausted or all(len(found) == k for found in hits):
-            return hits
+            chosen = [choose(generation, ranking, k, options.group_by) for ranking in rankings]
+            exhausted = depth >= len(generation.index)
+            if options.group_by is None or exhausted or all(len(found) == k for found in chosen):
+                return hits_of(generation, chosen)
         depth *= GROUP_FACTOR
 
 
@@ -111,8 +111,8 @@ def explain_generation(
     [query_embeddings] = models.encode_window(encoder, [query], "query")
     query_spans = models.query_spans(encoder, query)
     explained = []
-    for row in rows.tolist():
-        text = generation.documents.get(row)["text"]
+    for row, document in zip(rows.tolist(), generation.documents.get_many(rows.tolist()), strict=True):
+        text = document["text"]
         if generation.pool_factor > 1:  # what is stored are means of tokens, which stand nowhere in the text
             [embeddings] = models.encode_window(encoder, [text], "document")
         else:

@@ -3,7 +3,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from colbert_kit.documents import Documents, stage_documents
-from colbert_kit.documents.store import ROWS_PER_GROUP
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 
@@ -19,12 +18,15 @@ def document(number, **metadata):
 
 
 def test_documents_come_back_row_by_row(tmp_path):
-    given = [document(number, year=number, topic=None if number % 2 else "t") for number in range(ROWS_PER_GROUP + 5)]
+    given = [
+        {**document(number, year=number, topic=None if number % 2 else "t"), "text": f"{number} " * 900}
+        for number in range(100)
+    ]
 
     documents = add(tmp_path, *given)
 
     assert len(documents) == len(given)
-    for row in (0, 1, ROWS_PER_GROUP - 1, ROWS_PER_GROUP, len(given) - 1):
+    for row in (99, 0, 1, 20, 21, 50):
         assert documents.get(row) == {name: value for name, value in given[row].items() if value is not None}
 
 

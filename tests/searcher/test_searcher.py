@@ -327,7 +327,7 @@ def test_corpus_of_several_segments_is_one_index(build, tiny_documents, monkeypa
 
     searcher = build(tiny_documents, "other")
 
-    assert len(searcher._generation.documents._files) == 5
+    assert len(searcher._generation.documents.paths) == 5
     assert ids(searcher.search(QUERIES[0], 30)) == ids(expected)
 
 
