@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.significance import PairwiseComparison
 
-__all__ = ["comparison_lines", "example_lines", "table", "to_markdown", "to_text"]
+__all__ = ["card_lines", "comparison_lines", "example_lines", "table", "to_markdown", "to_text"]
 
 SPECIAL = str.maketrans({"|": "\\|", "`": "'", "\n": " ", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_"})
 """What a text of the corpus must not mean in a table."""
@@ -28,6 +28,20 @@ def to_markdown(report: Report, plots: Sequence[str] = ()) -> str:
         lines += example_lines(one.examples)
     lines += ["## How it was measured", "", *_method(report)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def card_lines(report: Report) -> list[str]:
+    """Measures, bytes and latency of each system, without any text of the corpus.
+
+    Args:
+        report: What was found.
+    """
+    lines: list[str] = []
+    for one in report.collections:
+        lines += [f"### {plain(one.name)}", "", f"{one.num_documents:,} documents, {len(one.queries)} queries.", ""]
+        lines += [*_collection(one, report), ""]
+    # Not the model: it may have lain in a folder of somebody's machine.
+    return [*lines, _settings(report), _machine(report), "", *_method(report)]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -84,12 +98,16 @@ def plain(text: str) -> str:
 def _about(report: Report) -> list[str]:
     model = report.model
     revision = f" at {model['revision']}" if model.get("revision") else ""
-    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
-    return [
-        f"Model `{plain(str(model['id']))}`{revision}, fingerprint `{str(model['fingerprint'])[:12]}`. "
-        f"Index: {settings}.",
-        "Machine: " + ", ".join(f"{name} {value}" for name, value in report.machine.items()) + ".",
-    ]
+    named = f"Model `{plain(str(model['id']))}`{revision}, fingerprint `{str(model['fingerprint'])[:12]}`. "
+    return [named + _settings(report), _machine(report)]
+
+
+def _settings(report: Report) -> str:
+    return "Index: " + ", ".join(f"{name} {value}" for name, value in report.settings.items()) + "."
+
+
+def _machine(report: Report) -> str:
+    return "Machine: " + ", ".join(f"{name} {value}" for name, value in report.machine.items()) + "."
 
 
 def _summary(report: Report) -> list[str]:

@@ -154,6 +154,18 @@ class Report:
         """All of it, as ``read`` takes it."""
         return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
 
+    def card_entries(self, *, system: str = "index") -> list[dict[str, Any]]:
+        """As the function ``card_entries``: what a card's ``model-index`` says of one system."""
+        from colbert_kit.evaluation.cards import card_entries
+
+        return card_entries(self, system=system)
+
+    def card_lines(self) -> list[str]:
+        """What a card says to people: measures, bytes and latency of each system, without any text of the corpus."""
+        from colbert_kit.evaluation.markdown import card_lines
+
+        return card_lines(self)
+
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read ``report.json``, or the one in a folder.

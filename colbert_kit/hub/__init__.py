@@ -5,6 +5,7 @@ from colbert_kit.hub.failures import translated
 from colbert_kit.hub.pull import (
     blobs_of,
     commit_of,
+    discard,
     find_file,
     is_repo_id,
     page_of,
@@ -22,6 +23,7 @@ __all__ = [
     "as_code",
     "blobs_of",
     "commit_of",
+    "discard",
     "find_file",
     "is_repo_id",
     "make_card",

@@ -19,6 +19,7 @@ from colbert_kit.hub.failures import translated
 __all__ = [
     "blobs_of",
     "commit_of",
+    "discard",
     "find_file",
     "is_repo_id",
     "page_of",
@@ -225,12 +226,17 @@ def commit_of(snapshot_folder: Path) -> str:
     return snapshot_folder.name
 
 
+def discard(path: Path) -> None:
+    """Remove a downloaded file from the cache, so that it is fetched anew."""
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
+
+
 def _check(path: Path, sha256: str, name: str) -> None:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
             return
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)
+    discard(path)
     raise InvalidFolder(
         f"{name} does not match its sha256 and was removed from the cache. Try again; if it says the same, the "
         "repository is damaged, and its author must push it anew."

@@ -39,8 +39,11 @@ class RemoteFiles:
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
 
-    def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Bytes from each range's first position to before its second.
+    def read(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Read parts of files.
+
+        Args:
+            parts: A file's name, the first byte and the one after the last, of each part.
 
         Raises:
             RepoNotFound: There is no such repository, commit or file.
@@ -48,12 +51,11 @@ class RemoteFiles:
             HubUnreachable: The Hub cannot be reached.
             HubError: It sent something else.
         """
-        if not ranges:
-            return []
         with translated(self.repo_id, self.revision):
-            self._address(name)  # once, and not by each of the threads
-            with ThreadPoolExecutor(min(len(ranges), MAX_CONNECTIONS)) as pool:
-                return list(pool.map(lambda one: self._read(name, *one), ranges))
+            for name in {name for name, _, _ in parts}:
+                self._address(name)  # once, and not by each of the threads
+            with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
+                return list(pool.map(lambda part: self._read(*part), parts))
 
     def _read(self, name: str, start: int, stop: int) -> bytes:
         response = self._request(name, start, stop)

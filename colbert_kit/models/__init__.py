@@ -5,9 +5,10 @@ from colbert_kit.models.candidates import encode_candidates
 from colbert_kit.models.colbert import ColBERT
 from colbert_kit.models.demo import DEMO_MODEL_ID, demo_folder, load_demo
 from colbert_kit.models.encode import encode_documents, encode_queries, encode_window, pool_tokens
-from colbert_kit.models.identity import ModelRecord, fingerprint, record_of
+from colbert_kit.models.identity import ModelRecord, fingerprint, published_as, record_of
 from colbert_kit.models.inference import DType, choose_dtype, dtype_of, inference_model
 from colbert_kit.models.prompts import compose_prompt, prompt_of
+from colbert_kit.models.pushing import push_to_hub
 from colbert_kit.models.pylate_export import export_pylate
 from colbert_kit.models.quiet import without_library_bars
 from colbert_kit.models.recipe import check_lengths
@@ -35,6 +36,8 @@ __all__ = [
     "load_demo",
     "pool_tokens",
     "prompt_of",
+    "published_as",
+    "push_to_hub",
     "query_spans",
     "record_of",
     "without_library_bars",

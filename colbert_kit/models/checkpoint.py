@@ -46,11 +46,13 @@ class Contents:
         is_late_interaction: Whether it is a checkpoint that already gives token embeddings.
         encoder_path: The sub-folder of the encoder in it, ``""`` mostly.
         is_pylate_v1: Whether its ``modules.json`` must be repaired before it can be loaded.
+        commit: Of the repository; None for a folder.
     """
 
     is_late_interaction: bool
     encoder_path: str = ""
     is_pylate_v1: bool = False
+    commit: str | None = None
 
 
 def look_at(name: str, revision: str | None, token: str | None) -> Contents:
@@ -62,10 +64,16 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
         HubUnreachable: The Hub cannot be reached and the cache does not help.
         NotAllowed: The repository is private or gated.
     """
+    commit: str | None = None
 
     def read(filename: str) -> Any:  # noqa: ANN401 - JSON
-        path = hub.find_file(name, filename, revision=revision, token=token)
-        return None if path is None else _read_json(path)
+        nonlocal commit
+        # From the first file on of one commit, whatever is pushed meanwhile.
+        path = hub.find_file(name, filename, revision=commit or revision, token=token)
+        if path is None:
+            return None
+        commit = None if Path(name).is_dir() else hub.commit_of(path.parent)
+        return _read_json(path)
 
     config = read("config.json") or {}
     modules = read("modules.json")
@@ -75,16 +83,17 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
         raise InvalidFolder(f"{name} holds no model: it has neither config.json nor modules.json.")
     architectures = config.get("architectures") or []
     if any(one == "HF_ColBERT" or one.endswith("ForRetrieval") for one in architectures):
-        return Contents(is_late_interaction=True)
+        return Contents(is_late_interaction=True, commit=commit)
     if modules is None:
-        return Contents(is_late_interaction=False)
+        return Contents(is_late_interaction=False, commit=commit)
     settings = read("config_sentence_transformers.json") or {}
     is_pylate = any(str(module.get("type", "")).startswith("pylate.") for module in modules)
     is_named = settings.get("model_type") in ("ColBERT", "MultiVectorEncoder")
     if is_pylate or is_named or any(key in settings for key in MARKER_KEYS):
         is_old = any(module.get("type") == OLD_DENSE for module in modules)
-        return Contents(is_late_interaction=True, is_pylate_v1=is_old)
-    return Contents(is_late_interaction=False, encoder_path=modules[0].get("path", "") if modules else "")
+        return Contents(is_late_interaction=True, is_pylate_v1=is_old, commit=commit)
+    encoder_path = modules[0].get("path", "") if modules else ""
+    return Contents(is_late_interaction=False, encoder_path=encoder_path, commit=commit)
 
 
 @contextmanager

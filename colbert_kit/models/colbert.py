@@ -93,6 +93,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
     _check_counts(embedding_size=embedding_size, query_length=query_length, document_length=document_length)
     check_backend(backend)
     contents = look_at(name, revision, token)
+    revision = contents.commit or revision
     hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
     model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
     if contents.is_late_interaction:
@@ -145,7 +146,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             skiplist_words=list(string.punctuation) if skiplist_words is None else skiplist_words,
             device=device,
         )
-    remember(model, place_of(name))
+    remember(model, place_of(name), contents.commit)
     model.eval()
     return model
 

@@ -12,12 +12,23 @@ from weakref import WeakKeyDictionary
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from colbert_kit.hub import Pushed
 from colbert_kit.models.backends import backend_of, hash_graph
 
-__all__ = ["ModelRecord", "fingerprint", "place_of", "record_of", "remember"]
+__all__ = [
+    "ModelRecord",
+    "fingerprint",
+    "place_of",
+    "published_as",
+    "record_of",
+    "remember",
+    "remember_published",
+]
 
 # A plain MultiVectorEncoder does not keep the name it was loaded by; the factory notes it here.
-_names: WeakKeyDictionary[MultiVectorEncoder, str] = WeakKeyDictionary()
+_names: WeakKeyDictionary[MultiVectorEncoder, tuple[str, str | None]] = WeakKeyDictionary()
+
+_published: WeakKeyDictionary[MultiVectorEncoder, tuple[Pushed, str]] = WeakKeyDictionary()
 
 PLACES = ("name_or_path", "tokenizer_name_or_path")
 """Configuration entries that say where a model lay, not what it computes."""
@@ -38,9 +49,9 @@ class ModelRecord:
     fingerprint: str
 
 
-def remember(model: MultiVectorEncoder, name: str) -> None:
-    """Note the name a model was loaded by: a folder's absolute path, or a name that is to stay as it is."""
-    _names[model] = name
+def remember(model: MultiVectorEncoder, name: str, revision: str | None = None) -> None:
+    """Note what a model was loaded by: a folder's absolute path, or a name that is to stay as it is, and the commit."""
+    _names[model] = name, revision
 
 
 def place_of(name: str) -> str:
@@ -50,10 +61,23 @@ def place_of(name: str) -> str:
 
 def record_of(model: MultiVectorEncoder) -> ModelRecord:
     """The record of a model; one that no factory of ours loaded is named by its encoder."""
-    config = model[0].config
     # What was noted is not looked up again: a folder may be called like the demo encoder, or the process have moved.
-    name = _names.get(model) or place_of(getattr(config, "name_or_path", "") or "")
+    if (known := _names.get(model)) is not None:
+        return ModelRecord(*known, fingerprint(model))
+    config = model[0].config
+    name = place_of(getattr(config, "name_or_path", "") or "")
     return ModelRecord(name, getattr(config, "_commit_hash", None), fingerprint(model))
+
+
+def remember_published(model: MultiVectorEncoder, pushed: Pushed) -> None:
+    """Note where this very model lies on the Hub."""
+    _published[model] = pushed, fingerprint(model)
+
+
+def published_as(model: MultiVectorEncoder) -> Pushed | None:
+    """Where this process has pushed a model to; None also if it has changed since."""
+    pushed, known = _published.get(model, (None, ""))
+    return pushed if pushed is not None and fingerprint(model) == known else None
 
 
 def fingerprint(model: MultiVectorEncoder) -> str:

@@ -13,7 +13,7 @@ from colbert_kit import models
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.models.inference import DType, dtype_of
 
-__all__ = ["check_pool_factor", "matching_model", "model_section", "pool_factor_of"]
+__all__ = ["check_pool_factor", "load_recorded", "matching_model", "model_section", "pool_factor_of"]
 
 
 def model_section(model: MultiVectorEncoder, dtype: DType, pool_factor: int) -> dict[str, Any]:
@@ -73,9 +73,20 @@ def damaged(folder: Path) -> InvalidFolder:
 
 
 def matching_model(
-    section: Mapping[str, Any], model: MultiVectorEncoder | None, device: str | None, folder: Path
+    section: Mapping[str, Any],
+    model: MultiVectorEncoder | None,
+    device: str | None,
+    folder: Path,
+    token: str | None = None,
 ) -> MultiVectorEncoder:
     """The model that an index was built with: the given one if it is the same, else loaded by its record.
+
+    Args:
+        section: The manifest's section on the model.
+        model: The one that was given.
+        device: Where to load it.
+        folder: The index, for messages.
+        token: An access token, where the model is on the Hub; the stored one where None.
 
     Raises:
         InvalidFolder: The model computes something else than the one that built the index.
@@ -86,13 +97,22 @@ def matching_model(
     if not isinstance(name, str) or not isinstance(expected, str):
         raise damaged(folder)
     if model is None:
-        if name == models.DEMO_MODEL_ID:
-            model = models.load_demo(device)
-        else:
-            model = models.ColBERT(name, revision=revision, device=device, embedding_size=None)
+        model = load_recorded(name, revision, device=device, token=token)
     if (found := models.fingerprint(model)) != expected:
         raise InvalidFolder(
             f"{folder} was built with the model {name!r} of fingerprint {expected[:12]}, got one of {found[:12]}. "
             "Open it with that model, or rebuild it with this one."
         )
     return model
+
+
+def load_recorded(name: str, revision: str | None, *, device: str | None, token: str | None) -> MultiVectorEncoder:
+    """The model of a record, as it is.
+
+    Raises:
+        RepoNotFound: It is neither here nor on the Hub.
+        HubUnreachable: It is on the Hub, which cannot be reached.
+    """
+    if name == models.DEMO_MODEL_ID:
+        return models.load_demo(device)
+    return models.ColBERT(name, revision=revision, device=device, embedding_size=None, token=token)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sentence_transformers import MultiVectorEncoder
 
-from colbert_kit import hub
-from colbert_kit.errors import InvalidInput
-from colbert_kit.folders import Commit, exists, open_newest
 from colbert_kit.indexes import EXACT_BELOW, IndexSection
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
-from colbert_kit.searcher.copying import stage_compressed_copy
+from colbert_kit.searcher.downloads import Download, download_index, open_generation
 from colbert_kit.searcher.encoding import matching_model, model_section
-from colbert_kit.searcher.hits import Generation
-from colbert_kit.searcher.staging import stage_index
-from colbert_kit.searcher.writer import Writer
+from colbert_kit.searcher.sharer import Sharer
+from colbert_kit.searcher.staging import creating, stage_index
 
 __all__ = ["Searcher"]
 
 
-class Searcher(Writer):
+class Searcher(Sharer):
     """Search documents in a folder by meaning, and change them; every change is one atomic commit.
 
     Make one with ``build``, ``open`` or ``from_pretrained``. One object may be used by many threads: a search works on
@@ -79,9 +74,9 @@ class Searcher(Writer):
         folder = Path(folder)
         settings = model_section(model, dtype, pool_factor)
         section = IndexSection.plaid(nbits=nbits, exact_below=exact_below)
-        with _creating(folder, override=override) as commit:
+        with creating(folder, override=override) as commit:
             stage_index(commit, model, documents, section, settings, on_progress, total)
-        return cls(folder, model, open_newest(folder, Generation), dtype=dtype)
+        return cls(folder, model, open_generation(folder), dtype=dtype)
 
     @classmethod
     def open(
@@ -107,7 +102,7 @@ class Searcher(Writer):
             RepoNotFound: The model is neither here nor on the Hub.
             HubUnreachable: The model is on the Hub, which cannot be reached.
         """
-        return cls._open(Path(folder), model, dtype=dtype, verify=verify, device=device, links_into=None)
+        return cls._open(Path(folder), model, dtype=dtype, device=device, verify=verify)
 
     @classmethod
     def from_pretrained(
@@ -116,6 +111,7 @@ class Searcher(Writer):
         model: MultiVectorEncoder | None = None,
         *,
         revision: str | None = None,
+        documents: bool = True,
         token: str | None = None,
         dtype: DType = "auto",
         device: str | None = None,
@@ -124,15 +120,31 @@ class Searcher(Writer):
 
         A download is verified by sha256 and memory-mapped from the Hub's cache, which is never written to.
 
+        What is changed must be one's own: ``copy_to`` makes it so.
+
+        Args:
+            repo_id: A folder, or a dataset repository.
+            model: As ``open``; the recorded one is fetched at the recorded commit.
+            revision: A branch, tag or commit; what is opened stays of the commit that it is now.
+            documents: Download the texts too. Without them they stay on the Hub, and a search reads those of its
+                hits: at most a request for each, of about 64 KB. Filters work as ever.
+            token: An access token; the stored one where None.
+            dtype: As ``open``.
+            device: As ``open``.
+
         Raises:
             RepoNotFound: There is neither a folder nor such a repository.
+            NotAllowed: The repository is private or gated.
             HubUnreachable: The Hub cannot be reached.
-            InvalidFolder: What was downloaded is damaged or no index.
+            InvalidFolder: What was downloaded is damaged or no index, or its model has changed.
+
+        Example:
+            >>> searcher = Searcher.from_pretrained("me/my-index", documents=False)  # doctest: +SKIP
         """
         if Path(repo_id).is_dir():
             return cls.open(repo_id, model, dtype=dtype, device=device)
-        folder = hub.pull_folder(str(repo_id), repo_type="dataset", revision=revision, token=token)
-        return cls._open(folder, model, dtype=dtype, verify=True, device=device, links_into=hub.blobs_of(folder))
+        folder, download = download_index(str(repo_id), revision=revision, token=token, documents=documents)
+        return cls._open(folder, model, dtype=dtype, device=device, download=download, token=token)
 
     @classmethod
     def _open(
@@ -141,13 +153,14 @@ class Searcher(Writer):
         model: MultiVectorEncoder | None,
         *,
         dtype: DType,
-        verify: bool,
         device: str | None,
-        links_into: Path | None,
+        verify: bool = False,
+        download: Download | None = None,
+        token: str | None = None,
     ) -> Searcher:
-        generation = open_newest(folder, Generation, verify=verify, links_into=links_into)
-        model = matching_model(generation.model, model, device, folder)
-        return cls(folder, model, generation, dtype=dtype, links_into=links_into)
+        generation = open_generation(folder, download, verify=verify)
+        model = matching_model(generation.model, model, device, folder, token)
+        return cls(folder, model, generation, dtype=dtype, download=download)
 
     def rebuild(self, model: MultiVectorEncoder, *, on_progress: OnProgress | None = None) -> Searcher:
         """Encode the stored documents anew with another model, into a new generation of this folder.
@@ -168,53 +181,4 @@ class Searcher(Writer):
             section = IndexSection(engine=old.engine, nbits=old.nbits, exact_below=old.exact_below)
             settings = model_section(model, self.dtype, self._generation.pool_factor)
             stage_index(commit, model, self.documents(), section, settings, on_progress, len(self))
-        return Searcher(self.folder, model, open_newest(self.folder, Generation), dtype=self.dtype)
-
-    def compress_to(
-        self,
-        folder: str | Path,
-        *,
-        nbits: int = 4,
-        pool_factor: int | None = None,
-        override: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> Searcher:
-        """Write a compressed index of the same documents into another folder, without encoding anything.
-
-        Args:
-            folder: The folder; must not hold an index already.
-            nbits: Bits of a residual a dimension: 1, 2, 4 or 8.
-            pool_factor: Keep about one token embedding for so many similar ones; what this index keeps where None.
-            override: Replace an index that is there, at once when the new one is complete.
-            on_progress: Told of pooling and compression.
-
-        Returns:
-            A searcher of the new folder, with the model of this one.
-
-        Raises:
-            InvalidInput: This index is compressed already, or pooled by another factor than 1 and than
-                ``pool_factor``; ``nbits`` or ``pool_factor`` cannot be; or the folder holds an index.
-            FolderBusy: Another process is writing to the folder.
-
-        Example:
-            >>> whole = Searcher.build("whole", model, documents, exact_below=10**12)  # doctest: +SKIP
-            >>> small = whole.compress_to("small", nbits=2, pool_factor=2)  # doctest: +SKIP
-        """
-        folder = Path(folder)
-        generation = self._generation
-        factor = generation.pool_factor if pool_factor is None else pool_factor
-        with _creating(folder, override=override) as commit:
-            stage_compressed_copy(commit, generation, nbits, factor, on_progress)
-        return Searcher(folder, self.model, open_newest(folder, Generation), dtype=self.dtype)
-
-
-@contextlib.contextmanager
-def _creating(folder: Path, *, override: bool) -> Iterator[Commit]:
-    """A commit that begins with no files, where there is no index or it may be replaced."""
-    if exists(folder) and not override:
-        raise InvalidInput(f"{folder} holds an index already. Open it, or replace it with override=True (--override).")
-    with Commit(folder, replace=True) as commit:
-        # Another process may have built one since the look above; now the lock is ours.
-        if commit.base is not None and not override:
-            raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
-        yield commit
+        return Searcher(self.folder, model, open_generation(self.folder), dtype=self.dtype)

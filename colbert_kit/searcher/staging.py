@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sentence_transformers import MultiVectorEncoder
@@ -15,7 +17,8 @@ from colbert_kit.documents import (
     stage_documents_compaction,
     stage_documents_merge,
 )
-from colbert_kit.folders import Commit
+from colbert_kit.errors import InvalidInput
+from colbert_kit.folders import Commit, exists
 from colbert_kit.indexes import (
     IndexSection,
     Rows,
@@ -30,7 +33,7 @@ from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 from colbert_kit.searcher.encoding import pool_factor_of
 
-__all__ = ["DOCUMENTS_PER_FILE", "compact", "stage_corpus", "stage_index", "stage_update"]
+__all__ = ["DOCUMENTS_PER_FILE", "compact", "creating", "stage_corpus", "stage_index", "stage_update"]
 
 DOCUMENTS_PER_FILE = 16_384
 """Documents whose texts are in memory at a time while a corpus is read: about 25 MB of abstracts."""
@@ -155,3 +158,15 @@ def _encoded(
         stage_documents(commit, piece)
     if on_progress is not None and total is None:
         on_progress(Progress("encoding", done, done))
+
+
+@contextlib.contextmanager
+def creating(folder: Path, *, override: bool) -> Iterator[Commit]:
+    """A commit that begins with no files, where there is no index or it may be replaced."""
+    if exists(folder) and not override:
+        raise InvalidInput(f"{folder} holds an index already. Open it, or replace it with override=True (--override).")
+    with Commit(folder, replace=True) as commit:
+        # Another process may have built one since the look above; now the lock is ours.
+        if commit.base is not None and not override:
+            raise InvalidInput(f"{folder} was built by another process meanwhile; open it.")
+        yield commit

@@ -12,10 +12,11 @@ from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
 from colbert_kit.errors import InvalidFolder, InvalidInput
-from colbert_kit.folders import GRACE_SECONDS, Commit, open_newest, vacuum
+from colbert_kit.folders import GRACE_SECONDS, Commit, vacuum
 from colbert_kit.indexes import stage_removal, too_many_removed
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
+from colbert_kit.searcher.downloads import Download, open_generation
 from colbert_kit.searcher.hits import Generation
 from colbert_kit.searcher.reader import Reader
 from colbert_kit.searcher.staging import compact, stage_corpus, stage_update
@@ -31,7 +32,7 @@ class Writer(Reader):
         model: The model that built it.
         generation: What to search, until another is set.
         dtype: What to encode in.
-        links_into: Where the folder's links lead, if it is a download that is never written to.
+        download: What opening the folder takes, if it is a download, which is never written to.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class Writer(Reader):
         generation: Generation,
         *,
         dtype: DType,
-        links_into: Path | None = None,
+        download: Download | None = None,
     ) -> None:
         super().__init__(models.inference_model(model, dtype), generation)
         self.folder = folder
         self.model = model
         self.dtype = dtype
-        self._links_into = links_into
+        self._download = download
         self._fingerprint = generation.model["fingerprint"]
         self._writing = threading.Lock()
 
@@ -129,7 +130,7 @@ class Writer(Reader):
         Raises:
             InvalidFolder: The folder is damaged, or another model has rebuilt it.
         """
-        generation = open_newest(self.folder, Generation, links_into=self._links_into)
+        generation = open_generation(self.folder, self._download)
         if generation.model.get("fingerprint") != self._fingerprint:
             raise InvalidFolder(f"{self.folder} was rebuilt with another model meanwhile. Open it again.")
         self._generation = generation
@@ -150,8 +151,8 @@ class Writer(Reader):
             yield commit
 
     def _check_writable(self) -> None:
-        if self._links_into is not None:
+        if self._download is not None:
             raise InvalidInput(
                 f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "
-                "your own, open that, and change it there."
+                "your own, searcher = searcher.copy_to(folder), and change that."
             )

@@ -14,6 +14,7 @@ from colbert_kit import Searcher
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import PLAID, IndexReader
+from colbert_kit.searcher.downloads import Download
 from tests.indexes.corpora import DIM, decoded, found, plaid_of, queries_for, some_documents
 
 DOCUMENTS = some_documents(60)
@@ -237,7 +238,7 @@ def test_index_of_read_only_links_into_a_cache_is_searched_and_never_written(tmp
     for folder in (path for path in listing if path.is_dir()):
         folder.chmod(0o555)
 
-    download = Searcher._open(cache, tiny_model, dtype="float32", verify=True, device=None, links_into=blobs)
+    download = Searcher._open(cache, tiny_model, dtype="float32", verify=True, device=None, download=Download(blobs))
     download.warm()
 
     assert download.search("rain", 30) == expected

@@ -145,7 +145,7 @@ def test_more_than_eight_files_of_documents_become_fewer_in_the_same_order(searc
     for number in range(20):
         searcher.add([{"id": f"n{number:02d}", "text": f"old song {number}", f"column{number % 3}": number}])
 
-    assert len(searcher._generation.documents._files) <= 8
+    assert len(searcher._generation.documents.paths) <= 8
     assert [one["id"] for one in searcher.documents()] == [
         *(f"d{number:02d}" for number in range(30)),
         *(f"n{number:02d}" for number in range(20)),

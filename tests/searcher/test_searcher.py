@@ -11,6 +11,7 @@ from colbert_kit.data import split_passages
 from colbert_kit.errors import ColbertKitError, FolderBusy, InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, exists
 from colbert_kit.models import encode_window
+from colbert_kit.searcher.downloads import Download
 from tests import oracles
 
 QUERIES = ("who sings the old song", "rain on the mountain", "train to the city?", "bread by the river")
@@ -344,7 +345,7 @@ def test_existing_index_is_not_built_over(searcher, build, tiny_documents):
 
 
 def test_index_built_by_another_meanwhile_is_not_built_over(searcher, build, tiny_documents, monkeypatch):
-    monkeypatch.setattr("colbert_kit.searcher.searcher.exists", lambda folder: False)
+    monkeypatch.setattr("colbert_kit.searcher.staging.exists", lambda folder: False)
 
     with pytest.raises(InvalidInput, match="was built by another process meanwhile"):
         build(tiny_documents)
@@ -460,7 +461,7 @@ def test_rebuilding_loses_nothing_that_another_has_added(searcher, tiny_model, o
 
 def test_download_is_never_written_to(searcher, tiny_model, other_model, tmp_path, tiny_documents):
     download = Searcher._open(
-        searcher.folder, tiny_model, dtype="float32", verify=True, device=None, links_into=tmp_path / "blobs"
+        searcher.folder, tiny_model, dtype="float32", verify=True, device=None, download=Download(tmp_path / "blobs")
     )
     before = contents(searcher.folder)
 
