@@ -124,12 +124,13 @@ class Commit:
         self._describe(name, dtype, (rows.num_rows, *row_shape))
 
     def copy(self, snapshot: Snapshot) -> None:
-        """Take over all files and sections of another folder.
+        """Take over all files and sections of another folder, where there is no generation yet.
 
         Raises:
             InvalidFolder: A file there is not what its manifest says.
         """
         for name, entry in snapshot.manifest.files.items():
+            (self.folder / name).unlink(missing_ok=True)  # left by a copy that was killed
             with self.writing(name) as file, snapshot.file(name).open("rb") as source:
                 shutil.copyfileobj(source, file)
             if self._files[name].sha256 != entry.sha256:

@@ -185,15 +185,6 @@ class Snapshot:
             raise InvalidFolder(f"{path} cannot be read: {error}. Build or download it again.") from error
         return array
 
-    def check_sha256(self, name: str) -> None:
-        """Compare a file's content with what the manifest says.
-
-        Raises:
-            InvalidFolder: It is another.
-        """
-        if hash_file(self.folder / name) != self.manifest.files[name].sha256:
-            raise InvalidFolder(f"{self.folder / name} does not match its sha256. Build or download it again.")
-
     def _check(self, name: str, entry: FileEntry, verify: bool) -> None:
         path = self.folder / name
         try:
@@ -210,8 +201,8 @@ class Snapshot:
             found = array_header(path)
             if found != (entry.dtype, entry.shape):
                 raise InvalidFolder(f"{path} must be {entry.dtype} of shape {entry.shape}, got {found}.")
-        if verify:
-            self.check_sha256(name)
+        if verify and hash_file(path) != entry.sha256:
+            raise InvalidFolder(f"{path} does not match its sha256. Build or download it again.")
 
 
 def array_header(path: Path) -> tuple[str, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import BadRequestError, RepositoryNotFoundError
 
-from colbert_kit.errors import ColbertKitError, InvalidInput
+from colbert_kit.errors import ColbertKitError, InvalidFolder, InvalidInput
 from colbert_kit.hub.failures import translated
 from colbert_kit.hub.pull import is_repo_id, page_of
 
@@ -42,6 +42,7 @@ def push_folder(
     private: bool = True,
     token: str | None = None,
     owned: Sequence[str] = (),
+    sha256: Mapping[str, str] | None = None,
 ) -> Pushed:
     """Make the repository hold these files, in one commit; it is made where there is none.
 
@@ -56,9 +57,11 @@ def push_folder(
         private: Make it private. A repository that is there keeps what it is; one that is public must be named so.
         token: An access token; the stored one where None.
         owned: Patterns of the files that are the caller's: of those, what is not among ``files`` is deleted.
+        sha256: Of files, as far as it is known: those that are there already are not even read.
 
     Raises:
         InvalidInput: The name cannot be, a file is not there, the card is refused, or the repository is public.
+        InvalidFolder: A file has another sha256; nothing is pushed.
         NotAllowed: The token is missing, or may not write there.
         HubConflict: Somebody else has changed the repository meanwhile.
         HubUnreachable: The Hub cannot be reached, or the connection was cut.
@@ -76,32 +79,34 @@ def push_folder(
                 f"{repo_id!r} is public, and so would be what you push. Push with private=False (--public) if that is "
                 "what you want, or make the repository private in its settings first."
             )
-        there = {file.rfilename for file in found.siblings or ()}
-        gone = sorted(name for name in there - files.keys() if any(fnmatchcase(name, pattern) for pattern in owned))
-        commit = _commit(api, repo_id, repo_type, str(found.sha), files, gone, message)
+        there = {file.rfilename: file.lfs.sha256 if file.lfs else None for file in found.siblings or ()}
+        new = {name: source for name, source in files.items() if (sha256 or {}).get(name) != (there.get(name) or "")}
+        operations: list[Any] = [_addition(name, source, (sha256 or {}).get(name)) for name, source in new.items()]
+        gone = sorted(name for name in there if name not in files and any(fnmatchcase(name, one) for one in owned))
+        operations += [CommitOperationDelete(name, is_folder=False) for name in gone]
+        commit = _commit(api, repo_id, repo_type, str(found.sha), operations, message)
     return Pushed(repo_id, commit, page_of(repo_id, repo_type))
+
+
+def _addition(name: str, source: Path | bytes, sha256: str | None) -> CommitOperationAdd:
+    addition = CommitOperationAdd(name, source)
+    if sha256 is not None and addition.upload_info.sha256.hex() != sha256:
+        raise InvalidFolder(f"{name} does not match its sha256. Build or download it again; nothing was pushed.")
+    return addition
 
 
 def _repository(api: HfApi, repo_id: str, repo_type: str, private: bool) -> Any:  # noqa: ANN401 - one of three infos
     try:
-        return api.repo_info(repo_id, repo_type=repo_type)
+        return api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     except RepositoryNotFoundError:
         # exist_ok: another process may be first, and one who may not see the repository is told so by what follows.
         api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
-        return api.repo_info(repo_id, repo_type=repo_type)
+        return api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
 
 
-def _commit(
-    api: HfApi,
-    repo_id: str,
-    repo_type: str,
-    parent: str,
-    files: Mapping[str, Path | bytes],
-    gone: Iterable[str],
-    message: str,
-) -> str:
-    operations: list[Any] = [CommitOperationAdd(name, source) for name, source in files.items()]
-    operations += [CommitOperationDelete(name, is_folder=False) for name in gone]
+def _commit(api: HfApi, repo_id: str, repo_type: str, parent: str, operations: Sequence[Any], message: str) -> str:
+    if not operations:
+        return parent
     try:
         made = api.create_commit(repo_id, operations, commit_message=message, repo_type=repo_type, parent_commit=parent)
     except (BadRequestError, ValueError) as error:

@@ -90,7 +90,6 @@ def pull_index(
     *,
     revision: str | None = None,
     token: str | None = None,
-    override: bool = False,
 ) -> str:
     """Bring an index from the Hub into a folder of one's own, which can be changed; its model is not fetched.
 
@@ -99,7 +98,6 @@ def pull_index(
         folder: The folder; must not hold an index already.
         revision: A branch, tag or commit.
         token: An access token; the stored one where None.
-        override: Replace an index that is there, at once when the new one is complete.
 
     Returns:
         The commit.
@@ -115,6 +113,6 @@ def pull_index(
         >>> Searcher.open("my-index").add(documents)  # doctest: +SKIP
     """
     pulled, download = download_index(repo_id, revision=revision, token=token)
-    with creating(Path(folder), override=override) as commit:
+    with creating(Path(folder), override=False) as commit:
         commit.copy(Snapshot.open(pulled, links_into=download.links_into))
     return hub.commit_of(pulled)

@@ -58,8 +58,6 @@ def push_generation(
         logger.warning(
             "%d removed documents are still in the files that are pushed; compact() leaves them out.", removed
         )
-    for name in snapshot.manifest.files:
-        snapshot.check_sha256(name)
     name, revision = _published(generation.model, model, model_id, token)
     sections = {**snapshot.manifest.sections, "model": {**generation.model, "id": name, "revision": revision}}
     # What earlier generations left here is not there.
@@ -69,7 +67,14 @@ def push_generation(
     files |= {MANIFEST_NAME: manifest.to_json().encode(), "README.md": card.encode()}
     message = f"Generation {snapshot.generation}, {len(generation.index)} documents"
     return hub.push_folder(
-        repo_id, files, message=message, repo_type="dataset", private=private, token=token, owned=OWNED
+        repo_id,
+        files,
+        message=message,
+        repo_type="dataset",
+        private=private,
+        token=token,
+        owned=OWNED,
+        sha256={name: entry.sha256 for name, entry in manifest.files.items()},
     )
 
 

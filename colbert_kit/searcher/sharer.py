@@ -25,12 +25,11 @@ __all__ = ["Sharer"]
 class Sharer(Writer):
     """The sharing half of a ``Searcher``: this folder stays as it is."""
 
-    def copy_to(self, folder: str | Path, *, override: bool = False) -> Self:
+    def copy_to(self, folder: str | Path) -> Self:
         """Copy this index into a folder of one's own, which can be changed, as a download cannot.
 
         Args:
             folder: The folder; must not hold an index already.
-            override: Replace an index that is there, at once when the new one is complete.
 
         Returns:
             A searcher of the new folder, with the model of this one.
@@ -45,7 +44,7 @@ class Sharer(Writer):
             >>> mine.add(documents)  # doctest: +SKIP
         """
         self._check_texts_are_here()
-        with creating(Path(folder), override=override) as commit:
+        with creating(Path(folder), override=False) as commit:
             commit.copy(self._generation.index.snapshot)
         return self._at(folder)
 

@@ -1,11 +1,12 @@
 """Pushing to a Hub on this machine with the real client: what arrives, what is sent, what every failure says."""
 
+import hashlib
 import logging
 
 import pytest
 
 from colbert_kit import hub
-from colbert_kit.errors import HubConflict, HubError, HubUnreachable, InvalidInput, NotAllowed
+from colbert_kit.errors import HubConflict, HubError, HubUnreachable, InvalidFolder, InvalidInput, NotAllowed
 
 LARGE = bytes(range(256)) * 1000
 CARD = hub.make_card({"license": "mit", "tags": ["plaid"]}, "# An index").encode()
@@ -48,6 +49,19 @@ def test_a_push_of_the_same_sends_nothing_and_makes_no_commit(index, hub_here):
 
     assert hub_here.traffic.received_bytes("PUT") == 0
     assert hub_here.traffic.all("POST", "*/commit/*") == []
+
+
+def test_file_whose_sha256_is_known_and_there_is_not_even_read(index, tmp_path):
+    sha256 = {"segments/codes.npy": hashlib.sha256(LARGE).hexdigest()}
+    (tmp_path / "codes").write_bytes(b"damaged since")
+
+    push({**FILES, "segments/codes.npy": tmp_path / "codes"}, sha256=sha256)
+    assert index.read("segments/codes.npy") == LARGE
+
+    sha256 = {"segments/new.npy": hashlib.sha256(LARGE).hexdigest()}
+    with pytest.raises(InvalidFolder, match=r"segments/new\.npy does not match its sha256.*nothing was pushed"):
+        push({**FILES, "segments/new.npy": tmp_path / "codes"}, sha256=sha256)
+    assert "segments/new.npy" not in paths(index)
 
 
 def test_what_is_owned_and_not_named_any_more_is_deleted_and_nothing_else(index):
