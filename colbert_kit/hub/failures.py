@@ -62,8 +62,10 @@ def _in_our_words(error: BaseException, name: str, at: str) -> ColbertKitError |
         return _answered(error, name, at)
     if isinstance(error, LocalEntryNotFoundError) and isinstance(cause, HfHubHTTPError):
         return _answered(cause, name, at)
-    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError | httpx.ConnectError):
-        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the Hub cannot be reached"
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the Hub cannot be reached"
+    if isinstance(error, OfflineModeIsEnabled | httpx.ConnectError):
+        return HubUnreachable(f"{name}{at} takes the Hub, and {why}. Check the connection, then try again.")
+    if isinstance(error, LocalEntryNotFoundError | ConnectionError):
         return HubUnreachable(
             f"there is no folder {name} here, it is not in the local cache{at}, and {why}. "
             "Check the name or the connection, then try again."

@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import BadRequestError, RepositoryNotFoundError
 
-from colbert_kit.errors import ColbertKitError, InvalidFolder, InvalidInput
+from colbert_kit.errors import ColbertKitError, HubConflict, InvalidFolder, InvalidInput
 from colbert_kit.hub.failures import translated
 from colbert_kit.hub.pull import is_repo_id, page_of
 
@@ -43,6 +43,7 @@ def push_folder(
     token: str | None = None,
     owned: Sequence[str] = (),
     sha256: Mapping[str, str] | None = None,
+    parent: str | None = None,
 ) -> Pushed:
     """Make the repository hold these files, in one commit; it is made where there is none.
 
@@ -58,6 +59,7 @@ def push_folder(
         token: An access token; the stored one where None.
         owned: Patterns of the files that are the caller's: of those, what is not among ``files`` is deleted.
         sha256: Of files, as far as it is known: those that are there already are not even read.
+        parent: The commit that the files were made for, where they keep something of it.
 
     Raises:
         InvalidInput: The name cannot be, a file is not there, the card is refused, or the repository is public.
@@ -79,6 +81,8 @@ def push_folder(
                 f"{repo_id!r} is public, and so would be what you push. Push with private=False (--public) if that is "
                 "what you want, or make the repository private in its settings first."
             )
+        if parent is not None and parent != found.sha:
+            raise HubConflict(f"somebody has changed {repo_id!r} meanwhile; nothing was written. Try again.")
         there = {file.rfilename: file.lfs.sha256 if file.lfs else None for file in found.siblings or ()}
         new = {name: source for name, source in files.items() if (sha256 or {}).get(name) != (there.get(name) or "")}
         operations: list[Any] = [_addition(name, source, (sha256 or {}).get(name)) for name, source in new.items()]
