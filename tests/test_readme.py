@@ -1,9 +1,12 @@
 """What the README says, done."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+
+from colbert_kit import training
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,6 +34,19 @@ def test_the_python_of_the_guide_to_indexes_runs_as_written(tmp_path, monkeypatc
     assert len(names["searcher"]) == 29
     assert {hit.id for hit in names["hits"]} <= {document["id"] for document in names["searcher"].documents()}
     assert names["searcher"].is_compressed
+
+
+def test_the_python_of_the_guide_to_the_hub_runs_as_written(hub_here, tmp_path, monkeypatch, tiny_model_folder):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_model_folder, "my-model")
+    hub_here.accounts.add_organization("me", {"alice": "write"})
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "hub.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert len(names["theirs"]) == 30
+    assert len(names["light"]) == len(names["mine"]) == 31
+    assert {hit.id for hit in names["hits"]} <= {document["id"] for document in names["mine"].documents()}
+    assert len(training.load_rows(names["source"])) == 29
 
 
 def test_the_two_set_up_commands_are_those_that_ci_runs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -255,13 +256,15 @@ def locked(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
-    except PermissionError as error:
-        raise InvalidInput(f"{folder} is read-only ({error.strerror}). Copy it, and change the copy.") from error
     except filelock.Timeout:
         raise FolderBusy(
             f"{folder} is being written to by another process (or another Searcher in this one). "
             "Wait until it has finished, then try again."
         ) from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise InvalidInput(f"{folder} is read-only ({error.strerror}). Copy it, and change the copy.") from error
     try:
         yield
     finally:

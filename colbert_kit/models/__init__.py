@@ -8,6 +8,7 @@ from colbert_kit.models.encode import encode_documents, encode_queries, encode_w
 from colbert_kit.models.identity import ModelRecord, fingerprint, published_as, record_of
 from colbert_kit.models.inference import DType, choose_dtype, dtype_of, inference_model
 from colbert_kit.models.prompts import compose_prompt, prompt_of
+from colbert_kit.models.pulling import pull_model
 from colbert_kit.models.pushing import push_to_hub
 from colbert_kit.models.pylate_export import export_pylate
 from colbert_kit.models.quiet import without_library_bars
@@ -37,6 +38,7 @@ __all__ = [
     "pool_tokens",
     "prompt_of",
     "published_as",
+    "pull_model",
     "push_to_hub",
     "query_spans",
     "record_of",

@@ -1,10 +1,12 @@
 """Write the folders in ``format_1/``: what format version 1 looked like when it was new, to be readable for ever.
 
-Run once from the repository's root, never again for the same version: ``python -m tests.golden.make_format_1``.
+Run from the repository's root: ``python -m tests.golden.make_format_1``. What is there stays as it was once written.
 
 ``compressed/`` and ``small/`` are folders of ``Searcher`` (codes of 4 bits; float16), each with two segments and
-removed rows. ``NAME.npz`` beside them: ``queries`` ``(tokens, 16)`` with ``query_lengths``; of the documents in row
-order, those removed left out, ``embeddings`` ``(tokens, 16)`` as stored with ``lengths``; ``scores``
+removed rows; ``blocks/`` is as ``compressed/``, from when texts could first be left elsewhere.
+
+Beside them ``NAME.npz``: ``queries`` ``(tokens, 16)`` with ``query_lengths``; of the documents in row order, those
+removed left out, ``embeddings`` ``(tokens, 16)`` as stored with ``lengths``; ``scores``
 ``(num_queries, num_documents)`` of exact MaxSim with these. ``NAME.json``: the documents.
 """
 
@@ -21,7 +23,7 @@ GOLDEN = Path(__file__).with_name("format_1")
 
 
 def main() -> None:
-    """Build both folders with the tiny model of the tests."""
+    """Build the folders with the tiny model of the tests."""
     from colbert_kit import models
     from colbert_kit.models.identity import remember
     from tests.checkpoints import WORDS, write_pylate_v3
@@ -42,8 +44,9 @@ def main() -> None:
         model = models.ColBERT("tiny-model", device="cpu")
         remember(model, "tiny-model")  # and not where it lies now
         [queries] = models.encode_queries(model, [one["text"] for one in documents[:30:5]], dtype="float32")
-        for name, exact_below in (("compressed", 0), ("small", 10**9)):
-            write(name, model, documents, queries, exact_below)
+        for name, exact_below in (("compressed", 0), ("small", 10**9), ("blocks", 0)):
+            if not (GOLDEN / name).exists():
+                write(name, model, documents, queries, exact_below)
 
 
 def write(name, model, documents, queries, exact_below) -> None:

@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "format_1"
 EVERYTHING = SearchConfig(nprobe=128, num_approximated=1000, num_rescored=1000)
 
 
-@pytest.fixture(params=["compressed", "small"])
+@pytest.fixture(params=["compressed", "small", "blocks"])
 def name(request):
     return request.param
 
@@ -74,3 +74,17 @@ def test_it_can_still_be_changed(name, tmp_path, tiny_model, documents):
 
     left = [one["id"] for one in Searcher.open(searcher.folder, tiny_model, verify=True).documents()]
     assert left == [*[one["id"] for one in documents if one["id"] != "d00"], "new"]
+
+
+def test_texts_that_lie_elsewhere_are_what_they_were():
+    folder = GOLDEN / "blocks"
+    names = [f"documents/{path.name}" for path in (folder / "documents").iterdir()]
+
+    def fetch(parts):
+        return [(folder / name).read_bytes()[start:stop] for name, start, stop in parts]
+
+    elsewhere = Generation(Snapshot(folder, verify=True, elsewhere=names), fetch)
+
+    documents = json.loads((GOLDEN / "blocks.json").read_text(encoding="utf-8"))
+    rows = elsewhere.index.rows.find([one["id"] for one in documents])
+    assert elsewhere.documents.get_many(rows.tolist()) == documents
