@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from colbert_kit.training.collator import ColBERTCollator
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.sources import is_lazy
 
-__all__ = ["check_model", "make_trainer", "metric_of", "projection_of"]
+__all__ = ["check_model", "load_teachers", "make_trainer", "metric_of", "projection_of"]
 
 EVALUATIONS = 10
 """Of a run, where the config says nothing."""
@@ -35,6 +36,7 @@ def make_trainer(
     model: MultiVectorEncoder,
     rows: dict[str, Dataset],
     evaluator: InformationRetrievalEvaluator | None,
+    teachers: Sequence[MultiVectorEncoder] = (),
 ) -> MultiVectorEncoderTrainer:
     """The trainer of a run.
 
@@ -43,6 +45,7 @@ def make_trainer(
         model: What is trained; with adapters, where the config has them.
         rows: Training rows by the name of their source.
         evaluator: What the best checkpoint is chosen by.
+        teachers: Whose token embeddings are learnt.
 
     Raises:
         InvalidConfig: The config does not go with the model.
@@ -54,7 +57,7 @@ def make_trainer(
         model=trained,
         args=args,
         train_dataset=next(iter(rows.values())) if len(rows) == 1 else DatasetDict(rows),
-        loss=_loss(config, trained),
+        loss=_loss(config, trained, teachers),
         evaluator=evaluator,
         data_collator=ColBERTCollator(model, args=args),
         callbacks=[FinishCheckpoints()],
@@ -143,17 +146,30 @@ def _precision(config: TrainingConfig, device: torch.device) -> str:
     return "bf16" if models.choose_dtype("auto", device) == "bfloat16" else "float32"
 
 
-def check_model(config: TrainingConfig, model: MultiVectorEncoder) -> None:
+def check_model(config: TrainingConfig, model: MultiVectorEncoder, teachers: Sequence[MultiVectorEncoder] = ()) -> None:
     """Refuse settings that the model or this machine has no use for.
 
     Raises:
         InvalidConfig: There is one.
     """
     _learning_rates(config, model)
-    _loss(config, model)
+    _loss(config, model, teachers)
 
 
-def _loss(config: TrainingConfig, model: Any) -> nn.Module:  # noqa: ANN401 - compiled or not
+def load_teachers(config: TrainingConfig) -> list[MultiVectorEncoder]:
+    """The models whose token embeddings are learnt: checkpoints as they are, encoders with their own embeddings.
+
+    Raises:
+        RepoNotFound: There is no such folder or repository.
+    """
+    # An encoder gets markers, which it is never given: the student's own tokens are all it sees.
+    return [
+        models.ColBERT(one.path, revision=one.revision, embedding_size=None, device=config.device)
+        for one in config.teachers
+    ]
+
+
+def _loss(config: TrainingConfig, model: Any, teachers: Sequence[MultiVectorEncoder]) -> nn.Module:  # noqa: ANN401
     metric = config.score_metric
     temperature = config.temperature or 1.0
     if config.loss == "contrastive":
@@ -172,6 +188,8 @@ def _loss(config: TrainingConfig, model: Any) -> nn.Module:  # noqa: ANN401 - co
         return losses.Distillation(
             model, normalize_scores=config.normalize_scores, temperature=temperature, score_metric=metric
         )
+    if config.loss == "token_distillation":
+        return losses.TokenDistillation(model, teachers, [one.weight for one in config.teachers])
     return losses.MarginMSE(model, score_metric=metric)
 
 
