@@ -30,6 +30,9 @@ __all__ = ["check_model", "load_teachers", "make_trainer", "metric_of", "project
 EVALUATIONS = 10
 """Of a run, where the config says nothing."""
 
+LONGEST_EAGER = 512
+"""Tokens up to which attention's matrices are kept for the way back: 12 heads of 32 texts are then 200 MB a layer."""
+
 
 def make_trainer(
     config: TrainingConfig,
@@ -51,6 +54,8 @@ def make_trainer(
         InvalidConfig: The config does not go with the model.
     """
     args = _arguments(config, model, rows, evaluator)
+    if args.bf16 and args.use_cpu:
+        _take_eager_attention(model)
     trained: Any = torch.compile(model) if config.compile else model
     trainer_class = AdapterTrainer if config.lora is not None else ColBERTTrainer
     trainer = trainer_class(
@@ -64,6 +69,19 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _take_eager_attention(model: MultiVectorEncoder) -> None:
+    """Leave torch's fused attention, whose backward pass is slow in bfloat16 on a CPU.
+
+    With torch 2.11 it takes half of a step's time: 64 texts of 70 tokens through MiniLM forwards and backwards in 2.1 s
+    with it and in 1.1 s without, on one core with AMX. What is saved does not name it.
+    """
+    encoder = model[0]
+    lengths = [getattr(encoder, name, None) or 0 for name in ("query_length", "document_length")]
+    config = getattr(encoder.model, "config", None)
+    if getattr(config, "_attn_implementation", None) == "sdpa" and 0 < max(lengths) <= LONGEST_EAGER:
+        encoder.model.set_attn_implementation("eager")
 
 
 def _arguments(
