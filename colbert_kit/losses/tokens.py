@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor, nn
 
+from colbert_kit import models
 from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.losses.features import Features, checked_features, without_missing
+from colbert_kit.losses.kept import KeptEmbeddings
 
 __all__ = ["TokenDistillation"]
 
@@ -30,6 +34,8 @@ class TokenDistillation(nn.Module):
         model: The student; ``torch.compile(model)`` too.
         teachers: Multi-vector models; they are not trained, nor saved.
         weights: Of the teachers; alike where None.
+        keep: A folder in which the teachers' embeddings are kept, 2 bytes a dimension of each token, so that a text is
+            encoded once; None encodes each batch anew.
 
     Raises:
         InvalidConfig: There is no teacher, a weight is not positive, or a teacher has none of a student's tokens.
@@ -40,7 +46,12 @@ class TokenDistillation(nn.Module):
     """
 
     def __init__(
-        self, model: MultiVectorEncoder, teachers: Sequence[MultiVectorEncoder], weights: Sequence[float] | None = None
+        self,
+        model: MultiVectorEncoder,
+        teachers: Sequence[MultiVectorEncoder],
+        weights: Sequence[float] | None = None,
+        *,
+        keep: str | Path | None = None,
     ) -> None:
         super().__init__()
         weights = [1.0] * len(teachers) if weights is None else list(weights)
@@ -52,7 +63,7 @@ class TokenDistillation(nn.Module):
         self.model = model
         self.weights = [weight / sum(weights) for weight in weights]
         # Not a module's own, or they would be counted, moved and saved with the student.
-        self._teachers = [_Teacher(model, one) for one in teachers]
+        self._teachers = [_Teacher(model, one, keep) for one in teachers]
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card says of the loss."""
@@ -90,15 +101,39 @@ class TokenDistillation(nn.Module):
 
 
 class _Teacher:
-    """A teacher's own token embeddings of the student's tokens, ``(texts, tokens, dim)``, unit length, float32."""
+    """A teacher's own token embeddings of the student's tokens."""
 
-    def __init__(self, student: MultiVectorEncoder, teacher: MultiVectorEncoder) -> None:
+    def __init__(self, student: MultiVectorEncoder, teacher: MultiVectorEncoder, keep: str | Path | None) -> None:
         self.model = teacher.eval().requires_grad_(False)
         self.name = str(getattr(teacher[0].config, "name_or_path", "") or "teacher").rpartition("/")[2]
         self._ids = _numbers(student.tokenizer, teacher.tokenizer, self.name)
+        self._kept = None
+        if keep is not None:
+            identity = models.fingerprint(teacher)
+            dim = teacher.get_embedding_dimension()
+            self._kept = KeptEmbeddings(Path(keep) / identity[:16], identity, int(dim or 0))
 
     @torch.no_grad()
     def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Unit length, float32, ``(texts, tokens, dim)``; anything where the mask is 0."""
+        if self._kept is None:
+            return self._encode(input_ids, attention_mask)
+        masks = attention_mask.bool()
+        keys = [row[mask].cpu().numpy().tobytes() for row, mask in zip(input_ids, masks, strict=True)]
+        found = [self._kept.get(key) for key in keys]
+        if new := [row for row, one in enumerate(found) if one is None]:
+            encoded = self._encode(input_ids[new], attention_mask[new])
+            mine = [one[mask].cpu().numpy() for one, mask in zip(encoded, masks[new], strict=True)]
+            self._kept.put([keys[row] for row in new], mine)
+            for row, one in zip(new, mine, strict=True):
+                found[row] = one.astype(np.float16)
+        kept = [one for one in found if one is not None]
+        embeddings = torch.zeros(*input_ids.shape, kept[0].shape[1])
+        for row, one in enumerate(kept):
+            embeddings[row, masks[row].cpu()] = torch.from_numpy(one).float()
+        return embeddings.to(input_ids.device)
+
+    def _encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         if self.model.device != input_ids.device:
             self.model.to(input_ids.device)
         ids = self._ids.to(input_ids.device)[input_ids]

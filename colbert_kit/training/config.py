@@ -156,6 +156,8 @@ class TrainingConfig(_Settings):
     ``token_distillation`` needs ``teachers``."""
     teachers: Annotated[tuple[TeacherSource, ...], BeforeValidator(_sources)] = ()
     """Token distillation: larger models of the same tokenizer, whose token similarities are learnt."""
+    keep_teachers: Path | None = None
+    """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
     """Scores are divided by it; 0.02 (contrastive) or 1.0 (distillation) where None."""
     score_metric: Literal["colbert", "xtr", "pylate", "fused"] = "colbert"
@@ -240,6 +242,8 @@ class TrainingConfig(_Settings):
             raise ValueError(f"{self.loss} has no temperature")
         if (self.loss == "token_distillation") != bool(self.teachers):
             raise ValueError("teachers go with the loss token_distillation, which needs one or more")
+        if self.keep_teachers is not None and not self.teachers:
+            raise ValueError("keep_teachers is given, and there are no teachers")
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"

@@ -6,6 +6,7 @@ import functools
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def make_trainer(
         model=trained,
         args=args,
         train_dataset=next(iter(rows.values())) if len(rows) == 1 else DatasetDict(rows),
-        loss=_loss(config, trained, teachers),
+        loss=_loss(config, trained, teachers, keep=_keep(config)),
         evaluator=evaluator,
         data_collator=ColBERTCollator(model, args=args),
         callbacks=[FinishCheckpoints()],
@@ -77,7 +78,7 @@ def _take_eager_attention(model: MultiVectorEncoder) -> None:
     With torch 2.11 it takes half of a step's time: 64 texts of 70 tokens through MiniLM forwards and backwards in 2.1 s
     with it and in 1.1 s without, on one core with AMX. What is saved does not name it.
     """
-    encoder = model[0]
+    encoder: Any = model[0]
     lengths = [getattr(encoder, name, None) or 0 for name in ("query_length", "document_length")]
     config = getattr(encoder.model, "config", None)
     if getattr(config, "_attn_implementation", None) == "sdpa" and 0 < max(lengths) <= LONGEST_EAGER:
@@ -187,7 +188,19 @@ def load_teachers(config: TrainingConfig) -> list[MultiVectorEncoder]:
     ]
 
 
-def _loss(config: TrainingConfig, model: Any, teachers: Sequence[MultiVectorEncoder]) -> nn.Module:  # noqa: ANN401
+def _keep(config: TrainingConfig) -> Path | None:
+    """Where this process keeps teachers' embeddings; each of several has a folder of its own."""
+    if config.keep_teachers is None or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return config.keep_teachers
+    return config.keep_teachers / f"process-{os.environ.get('RANK', '0')}"
+
+
+def _loss(
+    config: TrainingConfig,
+    model: Any,  # noqa: ANN401 - compiled or not
+    teachers: Sequence[MultiVectorEncoder],
+    keep: Path | None = None,
+) -> nn.Module:
     metric = config.score_metric
     temperature = config.temperature or 1.0
     if config.loss == "contrastive":
@@ -207,7 +220,8 @@ def _loss(config: TrainingConfig, model: Any, teachers: Sequence[MultiVectorEnco
             model, normalize_scores=config.normalize_scores, temperature=temperature, score_metric=metric
         )
     if config.loss == "token_distillation":
-        return losses.TokenDistillation(model, teachers, [one.weight for one in config.teachers])
+        weights = [one.weight for one in config.teachers]
+        return losses.TokenDistillation(model, teachers, weights, keep=keep)
     return losses.MarginMSE(model, score_metric=metric)
 
 

@@ -1,11 +1,15 @@
 """Token distillation, against three loops over tokens."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from colbert_kit import losses, models, utils
-from colbert_kit.errors import InvalidConfig, InvalidInput
+from colbert_kit.errors import InvalidConfig, InvalidFolder, InvalidInput
+from colbert_kit.losses.kept import KeptEmbeddings
 from tests.checkpoints import write_bert
 
 ROWS = [
@@ -165,3 +169,56 @@ def test_a_batch_without_roles_names_the_collator(student, teachers):
     ]
     with pytest.raises(InvalidInput, match="ColBERTCollator"):
         losses.TokenDistillation(student, teachers)(features)
+
+
+def test_teachers_embeddings_are_kept_and_not_computed_again(student, teachers, tmp_path, monkeypatch):
+    features = features_of(utils.ColBERTCollator(student)(ROWS))
+    expected = losses.TokenDistillation(student, teachers)(features).item()
+    loss = losses.TokenDistillation(student, teachers, keep=tmp_path)
+    first = loss(features).item()
+
+    again = losses.TokenDistillation(student, teachers, keep=tmp_path)
+    monkeypatch.setattr("colbert_kit.losses.tokens._Teacher._encode", None)
+
+    # What is kept is float16.
+    assert first == pytest.approx(expected, rel=1e-3)
+    assert again(features).item() == first
+    # Other rows of the same texts, padded otherwise.
+    assert again(features_of(utils.ColBERTCollator(student)(ROWS[:1] * 2))).item() > 0
+
+
+def test_a_text_whose_record_was_cut_off_is_encoded_again(tmp_path):
+    kept = KeptEmbeddings(tmp_path, "one", 4)
+    values = {name: np.full((n + 1, 4), n, dtype=np.float32) for n, name in enumerate([b"a", b"b", b"c"])}
+    kept.put(list(values), list(values.values()))
+    del kept
+    with (tmp_path / "texts.idx").open("r+b") as file:
+        file.truncate(2 * 32 + 7)
+
+    kept = KeptEmbeddings(tmp_path, "one", 4)
+    assert kept.get(b"c") is None
+    kept.put([b"c"], [values[b"c"]])
+    del kept
+
+    kept = KeptEmbeddings(tmp_path, "one", 4)
+    for name, value in values.items():
+        assert np.array_equal(kept.get(name), value)
+
+
+def test_a_folder_of_another_teacher_is_refused(tmp_path):
+    KeptEmbeddings(tmp_path, "one", 4)
+    with pytest.raises(InvalidFolder, match="of another teacher"):
+        KeptEmbeddings(tmp_path, "two", 4)
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(tmp_path):
+    kept = KeptEmbeddings(tmp_path, "one", 4)
+    code = (
+        "import sys, pathlib\nfrom colbert_kit.losses.kept import KeptEmbeddings\n"
+        "try:\n    KeptEmbeddings(pathlib.Path(sys.argv[1]), 'one', 4)\n"
+        "except Exception as error:\n    print(type(error).__name__)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "FolderBusy"
+    assert kept.get(b"a") is None
