@@ -11,6 +11,7 @@ from colbert_kit.evaluation.index_measures import measure_index, recall_of
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
 from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
+from colbert_kit.evaluation.limits import Limits, parse_bytes, parse_seconds
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.runs import Qrels, Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.significance import (
@@ -21,6 +22,8 @@ from colbert_kit.evaluation.significance import (
     compare_paired,
     correct_holm,
 )
+from colbert_kit.evaluation.tuned import Tuned
+from colbert_kit.evaluation.tuning import tune
 
 __all__ = [
     "MEASURES",
@@ -33,11 +36,13 @@ __all__ = [
     "IndexPoint",
     "InformationRetrievalEvaluator",
     "Latency",
+    "Limits",
     "MeasureConfig",
     "NanoBEIREvaluator",
     "PairwiseComparison",
     "Qrels",
     "Run",
+    "Tuned",
     "bm25_run",
     "compare",
     "compare_paired",
@@ -49,8 +54,11 @@ __all__ = [
     "measure_index",
     "measure_queries",
     "pareto_front",
+    "parse_bytes",
+    "parse_seconds",
     "recall_of",
     "search_run",
     "search_settings",
     "sweep_index",
+    "tune",
 ]

@@ -39,7 +39,8 @@ def search_settings(searcher: Searcher, k: int = 10) -> list[SearchConfig]:
     if not searcher.is_compressed:
         return [SearchConfig()]
     middle = searcher.search_config(k, SearchConfig())
-    everything = SearchConfig(4, len(searcher), len(searcher))
+    is_small = 2 * (middle.num_rescored or 0) >= len(searcher)
+    everything = middle if is_small else SearchConfig(4, len(searcher), len(searcher))
     found: list[SearchConfig] = []
     for nprobe, approximated, rescored in LADDER:
         wanted = SearchConfig(nprobe, round(approximated * (middle.num_approximated or 0)),
