@@ -8,7 +8,7 @@ help: ## Show the targets
 install: ## Install the kit with all that developing needs
 	$(PYTHON) -m pip install -e ".[dev]"
 
-check: lint test ## Everything that must be green: format, lint, types, floors, spelling, tests
+check: lint docs test ## Everything that must be green: format, lint, types, floors, spelling, site, tests
 
 lint: ## Format, lint, types, import floors, spelling
 	$(PYTHON) -m ruff format --check .
@@ -32,5 +32,5 @@ bench: ## Figures of this machine, each beside a peer's
 	$(PYTHON) -m benchmarks.encode
 	$(PYTHON) -m benchmarks.start --whole
 
-docs: ## Run every snippet of README.md and docs/
-	$(PYTHON) -m pytest tests/test_readme.py tests/test_from_pylate.py
+docs: ## Build the site: the guides, and a reference from the docstrings; a warning fails
+	$(PYTHON) -m properdocs build --strict

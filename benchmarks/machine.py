@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import threading
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-__all__ = ["MemoryWatch", "demo_texts", "describe"]
+from colbert_kit import machine
 
-PACKAGES = ("torch", "sentence-transformers", "transformers", "numpy")
+__all__ = ["MemoryWatch", "demo_texts", "describe"]
 
 
 def describe() -> str:
     """One line: processor, cores, instruction sets that matter here, versions."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next((line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")), "")
-    sets = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {name}" in info]
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{model or platform.processor()}, {os.cpu_count()} cores, {' '.join(sets)}; {versions}"
+    found = machine.describe()
+    versions = ", ".join(f"{name} {found[name]}" for name in machine.PACKAGES)
+    return f"{found['processor']}, {found['cores']} cores, {found['instructions']}; {versions}"
 
 
 def demo_texts(number: int) -> list[str]:

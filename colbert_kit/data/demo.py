@@ -11,6 +11,7 @@ from colbert_kit.data.corpus import read_corpus
 __all__ = ["DEMO_CORPUS_SIZE", "read_demo_corpus"]
 
 DEMO_CORPUS_SIZE = 5183
+"""Documents of the demo corpus."""
 
 
 def read_demo_corpus() -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ Row = tuple[dict[str, Any], str]
 """A row's fields, and its place for messages: ``"corpus.jsonl, line 7"``."""
 
 ROW_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+"""Files of rows, one document each."""
 
 
 def without_gz(path: Path) -> str:

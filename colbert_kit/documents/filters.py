@@ -17,6 +17,7 @@ from colbert_kit.errors import InvalidInput
 __all__ = ["Filters", "filter_mask", "parse_filter"]
 
 Filters = Sequence[tuple[str, str, Any]] | Sequence[Sequence[tuple[str, str, Any]]]
+"""Conditions ``(column, operator, value)`` that must all hold, or alternatives of such lists: one of them must."""
 
 OPERATORS = ("=", "==", "!=", "<", "<=", ">", ">=", "in", "not in")
 

@@ -5,7 +5,7 @@ names, makes them durable, and renames a new manifest into place; whatever the i
 the folder holds the last generation whole. Nothing here knows what the files mean, and nothing is ever unpickled.
 """
 
-from colbert_kit.folders.commit import LOCK_NAME, Commit, locked, make_folder, sync_path
+from colbert_kit.folders.commit import LOCK_NAME, Commit, locked, make_folder, sync_path, write_durably
 from colbert_kit.folders.manifest import FORMAT_VERSION, FileEntry, Manifest
 from colbert_kit.folders.merging import first_to_merge
 from colbert_kit.folders.snapshot import Snapshot, exists, open_newest, release_pages
@@ -27,4 +27,5 @@ __all__ = [
     "release_pages",
     "sync_path",
     "vacuum",
+    "write_durably",
 ]

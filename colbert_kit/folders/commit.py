@@ -264,3 +264,12 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or as it was, whoever else writes it meanwhile."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    temporary.write_text(text, encoding="utf-8")
+    sync_path(temporary)
+    temporary.replace(path)
+    sync_path(path.parent)

@@ -15,6 +15,7 @@ from colbert_kit.models.backends import backend_of
 __all__ = ["DType", "choose_dtype", "dtype_of", "inference_model"]
 
 DType = Literal["auto", "float32", "bfloat16"]
+"""What a model computes in; ``"auto"`` is the faster on this machine."""
 DTYPES = ("auto", "float32", "bfloat16")
 
 

@@ -18,12 +18,11 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import data, models
 from colbert_kit.errors import InvalidConfig, InvalidData, MissingExtra
 from colbert_kit.evaluation import bm25_run, compare_paired, measure_queries, search_run
-from colbert_kit.folders import sync_path
+from colbert_kit.folders import sync_path, write_durably
 from colbert_kit.progress import OnProgress
 from colbert_kit.recipes.report import MEASURE, AdaptResult, Measured, write_report
 from colbert_kit.searcher import Searcher
 from colbert_kit.training import DataSource, TrainingConfig, load_rows, mine_hard_negatives, train
-from colbert_kit.training.checkpoints import write_durably
 from colbert_kit.training.columns import normalized
 from colbert_kit.training.mining import pairs_of
 

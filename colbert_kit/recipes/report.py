@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from colbert_kit.evaluation import Comparison
+from colbert_kit.folders import write_durably
 from colbert_kit.training import TrainingConfig
-from colbert_kit.training.checkpoints import write_durably
 
 __all__ = ["MEASURE", "AdaptResult", "Measured", "write_report"]
 

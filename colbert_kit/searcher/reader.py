@@ -36,6 +36,10 @@ class Reader:
         """Documents that can be found."""
         return len(self._generation.index)
 
+    def __contains__(self, document_id: object) -> bool:
+        """Whether there is a document of this id."""
+        return document_id in self._generation.index.rows.by_id
+
     @property
     def metadata_columns(self) -> list[str]:
         """Columns that filters may use."""
@@ -231,6 +235,15 @@ class Reader:
         """Read the whole index once, so that the first search is as fast as the next."""
         self._generation.index.warm()
         models.encode_window(self._encoder, ["warm"], "query")
+
+    def get_documents(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Documents by their ids, in the given order: ``{"id", "text", ...metadata}``.
+
+        Raises:
+            InvalidInput: There is no such document.
+        """
+        generation = self._generation
+        return [generation.documents.get(row) for row in generation.index.rows.find(ids).tolist()]
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """The documents that can be found, in the order they were added: ``{"id", "text", ...metadata}``."""

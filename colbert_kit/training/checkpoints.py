@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from colbert_kit.folders import sync_path
+from colbert_kit.folders import sync_path, write_durably
 
 __all__ = [
     "FinishCheckpoints",
@@ -18,7 +18,6 @@ __all__ = [
     "drop_unfinished",
     "last_finished",
     "sync_tree",
-    "write_durably",
 ]
 
 MARKER = "finished.json"
@@ -72,15 +71,6 @@ def drop_checkpoints(folder: Path) -> None:
     """Remove all of a run that is begun anew."""
     for path in _checkpoints(folder):
         shutil.rmtree(path)
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or as it was."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    sync_path(temporary)
-    temporary.replace(path)
-    sync_path(path.parent)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ __all__ = ["LOSSES", "DataSource", "LoRA", "TrainingConfig"]
 
 Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse"]
 LOSSES: tuple[str, ...] = get_args(Loss)
+"""Names of losses that a config may give."""
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 
 TEMPERATURES: dict[str, float] = {"contrastive": 0.02, "cached_contrastive": 0.02, "distillation": 1.0}

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.folders import LOCK_NAME
+from colbert_kit.folders import LOCK_NAME, write_durably
 from colbert_kit.training.adapters import TRAINED
 from colbert_kit.training.checkpoints import (
     drop_checkpoints,
     drop_unfinished,
     last_finished,
     sync_tree,
-    write_durably,
 )
 from colbert_kit.training.config import TrainingConfig
 

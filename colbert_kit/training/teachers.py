@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 
 from colbert_kit.errors import InvalidConfig, InvalidData
-from colbert_kit.folders import sync_path
+from colbert_kit.folders import sync_path, write_durably
 from colbert_kit.models import without_library_bars
 from colbert_kit.progress import OnProgress, Progress
-from colbert_kit.training.checkpoints import write_durably
 from colbert_kit.training.columns import LABELS, text_columns, unfolded
 
 __all__ = ["Teacher", "check_scored", "pair_scores", "score_with_teacher"]

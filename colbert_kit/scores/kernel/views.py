@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["NBITS", "CodecView", "SegmentView", "byte_weights", "pad_query", "reversed_codes"]
 
 NBITS = (1, 2, 4, 8)
+"""Bits of a residual a dimension that an index may have."""
 
 
 @dataclass(frozen=True)
