@@ -212,4 +212,4 @@ def test_tuning_that_cannot_be_is_one_line(refused, tunable, tmp_path):
     assert "there is no folder or collection" in refused("tune", folder, "--queries", "no-such", "-k", 3)
     assert "is not an index folder" in refused("tune", tmp_path, "--queries", queries, "--max-latency", "1s")
     impossible = refused("tune", folder, "--queries", queries, "--max-bytes", "1/document")
-    assert "nothing that was tried has at most 1 bytes a document. The nearest is" in impossible
+    assert "nothing tried has at most 1 bytes a document. The nearest is" in impossible

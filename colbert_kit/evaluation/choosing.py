@@ -30,14 +30,25 @@ class Candidate:
     point: IndexPoint
 
 
-def halves(queries: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Queries to choose by and others to report, at random; all of them twice where there are too few."""
+def halves(queries: Mapping[str, str], exact: Mapping[str, float]) -> tuple[dict[str, str], dict[str, str]]:
+    """Queries to choose by and others to report; all of them twice where there are too few.
+
+    Args:
+        queries: Texts by query id.
+        exact: Quality of the exact ranking by query id. Of two queries that are next to each other in it one goes to
+            each half, at random, so that a limit on quality is as hard to meet with either.
+    """
     if len(queries) < ENOUGH_QUERIES:
         return dict(queries), dict(queries)
+    generator = random.Random(SEED)
     names = sorted(queries)
-    random.Random(SEED).shuffle(names)
-    middle = len(names) // 2
-    return {name: queries[name] for name in names[:middle]}, {name: queries[name] for name in names[middle:]}
+    generator.shuffle(names)
+    names.sort(key=lambda name: exact.get(name, 0.0))
+    chosen: set[str] = set()
+    for start in range(0, len(names) - 1, 2):
+        chosen.add(generator.choice(names[start : start + 2]))
+    parts = ({name: text for name, text in queries.items() if (name in chosen) is half} for half in (True, False))
+    return next(parts), next(parts)
 
 
 def preferred(candidates: Sequence[Candidate], limits: Limits) -> Candidate:
@@ -66,7 +77,7 @@ def nothing_fits(candidates: Sequence[Candidate], limits: Limits, text_bytes: fl
     hint = f"Of these, {text_bytes:,.0f} are text and metadata."
     if limits.max_bytes_per_document is None:
         hint = "Where bytes are limited too, other bits and pooling are tried."
-    return f"{tried} that was tried has {limits.spell(nearest)}. The nearest is {describe(nearest)}. {hint}"
+    return f"{tried} tried has {limits.spell(nearest)}. The nearest is {describe(nearest)}. {hint}"
 
 
 def _as_good(candidates: Sequence[Candidate], values: Callable[[IndexPoint], Mapping[str, float]]) -> list[Candidate]:

@@ -20,6 +20,9 @@ from colbert_kit.searcher import Searcher
 
 __all__ = ["Questions", "judged_queries", "measure_index", "recall_of"]
 
+QUERIES_AT_ONCE = 32
+"""Queries between two words on progress; as many as one pass over the documents answers."""
+
 
 def measure_index(
     searcher: Searcher,
@@ -80,10 +83,23 @@ class Questions:
         self._encoded = searcher.encode_queries(texts)
         self._timed = random.Random(0).sample(texts, min(how.num_timed, len(texts)))
 
-    def run(self, setting: Setting) -> dict[str, dict[str, float]]:
-        """The run of a setting, ``k`` deep."""
-        rankings = setting.searcher.search_encoded(self._encoded, self._how.k, config=setting.config)
-        return {query: {hit.id: hit.score for hit in hits} for query, hits in zip(self.queries, rankings, strict=True)}
+    def run(self, setting: Setting, on_progress: OnProgress | None = None) -> dict[str, dict[str, float]]:
+        """The run of a setting, ``k`` deep.
+
+        Args:
+            setting: The setting.
+            on_progress: Told of queries searched.
+        """
+        names, each = list(self.queries), list(self._encoded)
+        found: dict[str, dict[str, float]] = {}
+        for start in range(0, len(each), QUERIES_AT_ONCE):
+            some = PackedEmbeddings.pack(each[start : start + QUERIES_AT_ONCE])
+            rankings = setting.searcher.search_encoded(some, self._how.k, config=setting.config)
+            for name, hits in zip(names[start : start + QUERIES_AT_ONCE], rankings, strict=True):
+                found[name] = {hit.id: hit.score for hit in hits}
+            if on_progress is not None:
+                on_progress(Progress("queries searched", len(found), len(each)))
+        return found
 
     def points(
         self, settings: Sequence[Setting], exact_run: Run | None, on_progress: OnProgress | None = None

@@ -99,7 +99,7 @@ def sweep_index(
             built = variant(encoded, Path(work), bits, pool_factor, on_progress)
             configs = search_settings(built.searcher, how.k) if settings is None else settings
             wanted += [Setting(built.searcher, config, built.build_seconds) for config in configs]
-    return questions.points(wanted, questions.run(Setting(encoded)), on_progress)
+    return questions.points(wanted, questions.run(Setting(encoded), on_progress), on_progress)
 
 
 def variant(

@@ -45,7 +45,8 @@ def tune(
     that happens: until then the index is only read.
 
     With 100 queries or more, half of them choose and the others give the figures. What is chosen is timed once more
-    with those; a setting that does not keep to the latency then is passed over.
+    with those; a setting that does not keep to the latency then is passed over. Indexes built meanwhile are deleted at
+    the end; those of a call that was broken off or found nothing stay in the cache for the next one.
 
     Args:
         index: The index's folder, or a searcher of it.
@@ -82,24 +83,23 @@ def tune(
         max_bytes_per_document=None if max_bytes is None else max_bytes / len(searcher),
         min_quality=min_quality,
     )
-    choosing, reporting = halves(judged_queries(queries, qrels))
+    judged = judged_queries(queries, qrels)
     forms = Forms(searcher, limits, on_progress)
-    by_choosing = Questions(searcher, choosing, qrels, how)
+    exact_run = Questions(searcher, judged, qrels, how).run(forms.exact, on_progress)
+    exact = {} if qrels is None else measure_queries(exact_run, {one: qrels[one] for one in judged}, how.measure)
+    choosing, reporting = halves(judged, exact)
     settings = forms.settings(how.k)
-    points = by_choosing.points(settings, by_choosing.run(forms.exact), on_progress)
+    points = Questions(searcher, choosing, qrels, how).points(settings, exact_run, on_progress)
     candidates = [Candidate(*each) for each in zip(settings, points, strict=True)]
-
-    by_reporting = by_choosing if reporting == choosing else Questions(searcher, reporting, qrels, how)
-    exact_run = by_reporting.run(forms.exact)
+    by_reporting = Questions(searcher, reporting, qrels, how)
     chosen, before, after = _confirmed(searcher, candidates, limits, by_reporting, exact_run, on_progress)
-    judged = qrels is not None
     tuned = Tuned(
         before=before,
         after=after,
         limits=limits,
-        exact_quality=_quality(exact_run, qrels, reporting, how.measure) if qrels is not None else None,
+        exact_quality=float(np.mean([exact[query] for query in reporting])) if exact else None,
         exact_name=forms.exact_name,
-        comparison=compare_paired(before.qualities, after.qualities) if judged and len(reporting) > 1 else None,
+        comparison=compare_paired(before.qualities, after.qualities) if exact and len(reporting) > 1 else None,
         num_tried=len(candidates),
         num_chosen_by=len(choosing),
         is_held_out=reporting != choosing,
@@ -147,8 +147,3 @@ def _write(searcher: Searcher, chosen: Setting, after: IndexPoint, k: int) -> No
         searcher.configure(config)
     else:
         searcher.adopt(chosen.searcher, config)
-
-
-def _quality(run: Run, qrels: Qrels, queries: Mapping[str, str], measure: str) -> float:
-    judged = {query: qrels[query] for query in queries}
-    return float(np.mean(list(measure_queries(run, judged, measure).values())))
