@@ -1,7 +1,7 @@
 """Training on sentence-transformers' trainers: batches by role, with the markers that encoding uses."""
 
 from colbert_kit.training.collator import ColBERTCollator
-from colbert_kit.training.config import LOSSES, DataSource, LoRA, TrainingConfig
+from colbert_kit.training.config import LOSSES, DataSource, LoRA, TeacherSource, TrainingConfig
 from colbert_kit.training.distillation import KDProcessing
 from colbert_kit.training.doctor import Finding, examine_model, examine_rows
 from colbert_kit.training.mining import mine_hard_negatives
@@ -17,6 +17,7 @@ __all__ = [
     "KDProcessing",
     "LoRA",
     "Teacher",
+    "TeacherSource",
     "TrainingConfig",
     "TrainingResult",
     "examine_config",

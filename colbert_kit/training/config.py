@@ -12,9 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from colbert_kit.errors import InvalidConfig
 
-__all__ = ["LOSSES", "DataSource", "LoRA", "TrainingConfig"]
+__all__ = ["LOSSES", "DataSource", "LoRA", "TeacherSource", "TrainingConfig"]
 
-Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse"]
+Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse", "token_distillation"]
 LOSSES: tuple[str, ...] = get_args(Loss)
 """Names of losses that a config may give."""
 Precision = Literal["auto", "float32", "bf16", "fp16"]
@@ -73,6 +73,17 @@ class DataSource(_Settings):
 
 def _source(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
     return {"path": str(value)} if isinstance(value, str | Path) else value
+
+
+class TeacherSource(_Settings):
+    """A model to learn token embeddings from. A string stands for ``TeacherSource(path=...)``."""
+
+    path: str
+    """A folder or Hub repository: a late-interaction checkpoint, or an encoder with its own token embeddings."""
+    revision: str | None = None
+    """The branch, tag or commit of ``path``."""
+    weight: float = Field(default=1.0, gt=0)
+    """Of its similarities, where there are several teachers."""
 
 
 def _sources(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
@@ -141,7 +152,12 @@ class TrainingConfig(_Settings):
     """Documents they are searched in: their own, filled up with the training set's."""
 
     loss: Loss = "contrastive"
-    """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores."""
+    """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores,
+    ``token_distillation`` needs ``teachers``."""
+    teachers: Annotated[tuple[TeacherSource, ...], BeforeValidator(_sources)] = ()
+    """Token distillation: larger models of the same tokenizer, whose token similarities are learnt."""
+    keep_teachers: Path | None = None
+    """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
     """Scores are divided by it; 0.02 (contrastive) or 1.0 (distillation) where None."""
     score_metric: Literal["colbert", "xtr", "pylate", "fused"] = "colbert"
@@ -222,8 +238,12 @@ class TrainingConfig(_Settings):
             )
         if "contrastive" in self.loss and self.batch_size < 2:
             raise ValueError("a contrastive loss compares within a batch; batch_size must be 2 or more")
-        if self.loss == "margin_mse" and self.temperature is not None:
-            raise ValueError("margin_mse has no temperature")
+        if self.loss in ("margin_mse", "token_distillation") and self.temperature is not None:
+            raise ValueError(f"{self.loss} has no temperature")
+        if (self.loss == "token_distillation") != bool(self.teachers):
+            raise ValueError("teachers go with the loss token_distillation, which needs one or more")
+        if self.keep_teachers is not None and not self.teachers:
+            raise ValueError("keep_teachers is given, and there are no teachers")
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"
