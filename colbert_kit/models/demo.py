@@ -8,6 +8,7 @@ import importlib.resources
 import importlib.util
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -62,7 +63,7 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
         >>> model.encode_query("does vitamin D prevent flu?").shape  # doctest: +SKIP
         torch.Size([8, 128])
     """
-    encoder = load_demo_encoder("cpu")
+    encoder: Any = load_demo_encoder("cpu")
     deltas = importlib.resources.files("colbert_kit") / "demo" / DELTAS
     with importlib.resources.as_file(deltas) as path, safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118 - no mapping

@@ -14,7 +14,7 @@ from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from torch import Tensor, nn
 
 from colbert_kit.errors import InvalidConfig, MissingExtra
-from colbert_kit.training.config import LoRA
+from colbert_kit.training.settings import LoRA
 from colbert_kit.training.sources import is_lazy
 
 __all__ = ["TRAINED", "AdapterTrainer", "ColBERTTrainer", "add_adapters", "merge_adapters"]

@@ -65,7 +65,7 @@ def test_a_folder_whose_only_split_is_another_needs_no_name(beir):
     assert_science(load_collection(str(beir)), "science:mine")
 
 
-def test_the_querys_own_id_does_not_count_where_queries_are_among_the_documents(beir):
+def test_a_document_with_the_id_of_the_query_does_not_count_where_queries_are_documents(beir):
     collection = load_collection(str(beir.rename(beir.parent / "arguana")))
 
     assert collection.excluded == {"q1": {"q1"}, "q2": {"q2"}}
@@ -175,6 +175,7 @@ def test_judged_queries_without_a_text_are_an_error(beir):
         ("nothing", "there is no folder or collection 'nothing'"),
         ("nanobeir/nothing", "there is no folder or collection 'nanobeir/nothing'"),
         ("bright/nothing", "there is no folder or collection"),
+        ("/missing/folder", "there is no folder or collection"),
         ("missing.jsonl", "there is no folder or collection"),
         ("FOLDER:train", "has no split 'train'; there are: dev, test"),
         ("PARENT", "is no collection: expected corpus.jsonl"),
