@@ -97,7 +97,7 @@ def write_rows(arguments: argparse.Namespace, path: Path) -> None:
 def write_deltas(config: training.TrainingConfig, path: Path) -> None:
     """What the training changed, as ``models.load_demo`` takes it: adapters and projection in float16."""
     kept = {}
-    for name, value in load_file(config.folder / "trained.safetensors").items():
+    for name, value in load_file(config.folder / "adapters.safetensors").items():
         if "lora_" in name:
             layer, side = re.fullmatch(r"0\.(?:auto_)?model\.(.+)\.lora_([AB])\.default\.weight", name).groups()
             kept[f"{layer}.{side}"] = value.half().contiguous()

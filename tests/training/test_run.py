@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import evaluation, models, training
@@ -157,6 +158,7 @@ def test_adapters_leave_the_encoder_as_it_was_until_they_are_merged(settings, tm
     for name in (one for one in moved if ".attention." in one):
         assert torch.linalg.matrix_rank(after[name] - before[name], atol=1e-5) <= 2
     assert not (result.output_dir / "trained.safetensors").exists()
+    assert any("lora_A" in name for name in load_file(result.output_dir / "adapters.safetensors"))
 
 
 def test_with_a_frozen_encoder_the_projection_alone_moves(settings, tmp_path):
