@@ -58,6 +58,7 @@ def main() -> None:
         teachers=({"path": arguments.teacher, "weight": 1.0}, {"path": student, "weight": 0.5}),
         keep_teachers=arguments.keep,
         lora={"rank": 64, "alpha": 128},
+        dropout=0.0,
         learning_rate=1e-3,
         projection_learning_rate=2e-3,
         batch_size=arguments.batch_size,
@@ -74,7 +75,7 @@ def main() -> None:
 
 def write_rows(arguments: argparse.Namespace, path: Path) -> None:
     """Rows of all sets in their shares, a query with a positive and, where there is one, a negative."""
-    generator = np.random.default_rng(0)
+    taking, generator = np.random.default_rng(0), np.random.default_rng(1)
     shares = {name: share for name, share in SHARES.items() if name not in arguments.without}
     number = arguments.steps * arguments.batch_size * 1.05
     mixed = []
@@ -82,7 +83,7 @@ def write_rows(arguments: argparse.Namespace, path: Path) -> None:
         with gzip.open(arguments.data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
             known = [json.loads(line) for line in file]
         if name in MOST:
-            known = [known[place] for place in np.sort(generator.permutation(len(known))[: MOST[name]])]
+            known = [known[place] for place in np.sort(taking.permutation(len(known))[: MOST[name]])]
         wanted = int(number * share / sum(shares.values()))
         for place in generator.permutation(np.resize(generator.permutation(len(known)), wanted)).tolist():
             row = known[place]

@@ -15,6 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from torch import nn
 from transformers import TrainerState
 
 from colbert_kit import models
@@ -174,6 +175,10 @@ def _load_model(config: TrainingConfig) -> MultiVectorEncoder:
         skiplist_words=config.skiplist_words,
         device=config.device,
     )
+    if config.dropout is not None:
+        for module in model[0].modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
     if config.lora is not None:
         add_adapters(model, config.lora)
     if config.freeze_encoder:
