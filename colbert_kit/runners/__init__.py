@@ -19,7 +19,7 @@ from colbert_kit.runners.pushing import Pushed, Target, open_target
 from colbert_kit.runners.redaction import redacted
 from colbert_kit.runners.reporting import Report, reporting
 from colbert_kit.runners.runner import Runner
-from colbert_kit.runners.scripts import script_names, script_path, script_spec
+from colbert_kit.runners.scripts import script_help, script_names, script_path, script_spec
 from colbert_kit.runners.shipping import build_wheel
 from colbert_kit.runners.spec import JobSpec
 from colbert_kit.runners.work import claim
@@ -54,6 +54,7 @@ __all__ = [
     "parse_event",
     "redacted",
     "reporting",
+    "script_help",
     "script_names",
     "script_path",
     "script_spec",

@@ -15,7 +15,7 @@ from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.runners.arguments import JobArguments
 from colbert_kit.runners.spec import UV_IMAGE, JobSpec
 
-__all__ = ["ScriptHeader", "read_header", "script_names", "script_path", "script_spec", "source_tree"]
+__all__ = ["ScriptHeader", "read_header", "script_help", "script_names", "script_path", "script_spec", "source_tree"]
 
 PACKAGE = Path(colbert_kit.__file__).parent
 # https://peps.python.org/pep-0723/#reference-implementation
@@ -99,12 +99,11 @@ def script_spec(
     """
     path = script_path(name)
     header = read_header(path)
-    parser: JobArguments = runpy.run_path(str(path), run_name=f"jobs.{name}")["arguments"]()
     said = header.jobs
     return JobSpec(
         kind=name,
         script=str(path),
-        arguments=tuple(parser.moved(arguments, is_elsewhere=is_elsewhere)),
+        arguments=tuple(_parser(path).moved(arguments, is_elsewhere=is_elsewhere)),
         kit=kit,
         dependencies=header.dependencies,
         python=said.get("python", "3.12"),
@@ -116,6 +115,15 @@ def script_spec(
         labels={**said.get("labels", {}), **(labels or {})},
         volumes=tuple(volumes if volumes is not None else said.get("volumes", ())),
     )
+
+
+def script_help(name: str) -> str:
+    """What a script does and takes.
+
+    Raises:
+        InvalidInput: There is no such script.
+    """
+    return _parser(script_path(name)).format_help()
 
 
 def read_header(path: Path) -> ScriptHeader:
@@ -154,6 +162,12 @@ def parse_timeout(timeout: str | int) -> int:
     if seconds < 1:
         raise InvalidConfig(f"a timeout is seconds, or a number and one of s, m, h, d ('90m'), got {timeout!r}.")
     return seconds
+
+
+def _parser(path: Path) -> JobArguments:
+    parser: JobArguments = runpy.run_path(str(path), run_name=f"jobs.{path.stem}")["arguments"]()
+    parser.prog = path.name
+    return parser
 
 
 def _folder() -> Path:

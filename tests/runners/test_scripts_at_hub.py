@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -233,3 +234,15 @@ def test_a_job_that_cannot_push_ends_before_its_work_and_says_why(runner, stocke
     assert follower.wait(300).message == "Job failed with exit code: 1. Reason: Error"
     assert follower.log.failure.startswith("making bob/index for 'bob' is not allowed: ")
     assert follower.log.progress is None
+
+
+def test_the_python_of_the_guide_runs_as_written(stocked, capsys):
+    guide = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
+    [block] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    for name, ours in {"my-corpus": "corpus", "my-model": "tiny", "my-index": "index"}.items():
+        block = block.replace(f"me/{name}", f"alice/{ours}")
+    names = {}
+    exec(block.replace('"me"', '"alice"'), names)
+    *_, last, listed = capsys.readouterr().out.splitlines()
+    assert last.startswith("COMPLETED {'repo_id': 'alice/index', 'revision': ")
+    assert listed.split()[0] == names["job"].id
