@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from colbert_kit.errors import InvalidInput
+from colbert_kit.hub import is_repo_id
 
 __all__ = ["JobArguments", "moved_source"]
 
@@ -52,7 +53,8 @@ class JobArguments(argparse.ArgumentParser):
 
     def add_target(self, repo_type: str) -> None:
         """Add where the result is pushed to, and where the work is kept meanwhile."""
-        self.add_argument("--push-to", required=True, metavar="REPO", help=f"a {repo_type} repository; made if needed")
+        help = f"a {repo_type} repository; made if needed"
+        self.add_argument("--push-to", required=True, type=_repo_id, metavar="REPO", help=help)
         self.add_argument("--public", action="store_true", help="where the repository is made: for all to see")
         self.add_argument("--work", default="output", metavar="FOLDER", help="goes on with what it holds already")
 
@@ -93,6 +95,12 @@ class JobArguments(argparse.ArgumentParser):
         values = [move(str(one), is_elsewhere) for one in (value if isinstance(value, list) else [value])]
         # A value that begins with a dash would be taken for an option.
         return [f"{name}={values[0]}"] if len(values) == 1 and values[0].startswith("-") else [name, *values]
+
+
+def _repo_id(name: str) -> str:
+    if not is_repo_id(name) or "/" not in name:
+        raise argparse.ArgumentTypeError(f"a repository is OWNER/NAME, got {name!r}")
+    return name
 
 
 def _unmoved(text: str, is_elsewhere: bool) -> str:

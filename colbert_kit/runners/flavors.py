@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from colbert_kit.errors import InvalidConfig, InvalidInput
 if TYPE_CHECKING:
     from huggingface_hub import JobHardwareInfo
 
-__all__ = ["OFFLINE_FLAVORS", "Flavor", "check_confirmed", "find_flavor", "flavor_of"]
+__all__ = ["OFFLINE_FLAVORS", "Flavor", "check_confirmed", "find_flavor", "flavors_of"]
+
+logger = logging.getLogger(__name__)
 
 PRICES_OF = "August 2026"
 
@@ -93,17 +96,17 @@ OFFLINE_FLAVORS = tuple(map(_offline, TABLE.strip().splitlines()))
 """What there was in August 2026, for when the Hub cannot be asked."""
 
 
-def flavor_of(hardware: JobHardwareInfo) -> Flavor:
-    """A machine as the Hub's client describes it.
-
-    Raises:
-        InvalidInput: It is not billed by the minute, so that no ceiling can be given.
-    """
-    if hardware.unit_label != "minute":
-        raise InvalidInput(f"{hardware.name} is billed by the {hardware.unit_label}; only minutes are understood here.")
-    card = hardware.accelerator
-    accelerator = f"{card.quantity}x {card.model}, {card.vram}" if card else None
-    return Flavor(hardware.name, hardware.cpu, hardware.ram, accelerator, hardware.unit_cost_usd)
+def flavors_of(hardware: Iterable[JobHardwareInfo]) -> list[Flavor]:
+    """Machines as the Hub's client describes them; one that is not billed by the minute can be given no ceiling."""
+    found = []
+    for one in hardware:
+        if one.unit_label != "minute":
+            logger.warning("%s is billed by the %s, and is left out.", one.name, one.unit_label)
+            continue
+        card = one.accelerator
+        accelerator = f"{card.quantity}x {card.model}, {card.vram}" if card else None
+        found.append(Flavor(one.name, one.cpu, one.ram, accelerator, one.unit_cost_usd))
+    return found
 
 
 def find_flavor(flavors: Iterable[Flavor], name: str) -> Flavor:

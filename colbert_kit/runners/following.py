@@ -63,7 +63,8 @@ class JobLog:
             tail: So many at most.
         """
         with self._lock:
-            return list(self._lines)[-tail if tail else 0 :]
+            kept = list(self._lines)
+        return kept if tail is None else kept[max(0, len(kept) - tail) :]
 
     def metrics(self) -> list[Metrics]:
         """The figures, in the order they came."""

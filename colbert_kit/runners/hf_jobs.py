@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, JobInfo, Volume, get_token
 
 from colbert_kit.errors import HubUnreachable, NotAllowed
 from colbert_kit.runners.commands import command_at_hub
-from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor, check_confirmed, find_flavor, flavor_of
+from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor, check_confirmed, find_flavor, flavors_of
 from colbert_kit.runners.hub_errors import asking
 from colbert_kit.runners.job import Job
 from colbert_kit.runners.redaction import redacted
@@ -81,7 +81,7 @@ class HfJobsRunner:
         """The machines there are, with their prices; those of a dated table where the Hub cannot be asked."""
         try:
             with asking("asking for machines", self.namespace):
-                return [flavor_of(one) for one in self._api.list_jobs_hardware()]
+                return flavors_of(self._api.list_jobs_hardware())
         except HubUnreachable as error:
             logger.warning("%s Prices are those of %s.", error, OFFLINE_FLAVORS[0].as_of)
             return list(OFFLINE_FLAVORS)

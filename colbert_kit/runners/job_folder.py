@@ -50,7 +50,9 @@ class JobFolder:
         Yields:
             The descriptor of the lock, for the supervisor to inherit.
         """
-        self.work.mkdir(parents=True)
+        # The log may say what nobody else on this machine should read.
+        self.path.mkdir(parents=True, mode=0o700)
+        self.work.mkdir()
         lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # From before it can be seen until its supervisor ends, so that nobody takes it for abandoned in between.
@@ -66,8 +68,11 @@ class JobFolder:
 
         Raises:
             InvalidFolder: The files are damaged.
+            InvalidConfig: The job is of a later version of the kit.
         """
-        about, state = self._read(self._about), self._read(self.state)
+        about = self._read(self._about)
+        labels = JobSpec.from_json(json.dumps(about.get("spec"))).all_labels
+        state = self._read(self.state)
         if state.get("state") not in FINAL_STATES and not self._is_watched():
             # Again: it may have ended between the two looks.
             state = self._read(self.state)
@@ -78,7 +83,7 @@ class JobFolder:
                 id=about["id"],
                 state=state.get("state", "SCHEDULING"),
                 message=state.get("message"),
-                labels=JobSpec.from_json(json.dumps(about["spec"])).all_labels,
+                labels=labels,
                 created=datetime.fromisoformat(about["created"]),
                 started=_time(state.get("started")),
                 finished=_time(state.get("finished")),

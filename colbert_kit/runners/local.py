@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets as randomness
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from colbert_kit.errors import InvalidConfig, JobNotFound
+from colbert_kit.errors import InvalidConfig, InvalidFolder, JobNotFound
 from colbert_kit.runners import supervisor
 from colbert_kit.runners.commands import command_here
 from colbert_kit.runners.job import Job
@@ -23,6 +25,8 @@ from colbert_kit.runners.scripts import source_tree
 from colbert_kit.runners.spec import JobSpec
 
 __all__ = ["LocalRunner"]
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
@@ -54,6 +58,7 @@ class LocalRunner:
             folder = cache_folder() / "jobs"
         self.folder = Path(folder)
         self.grace_seconds = grace_seconds
+        self._launching = threading.Lock()
 
     def cost_ceiling(self, spec: JobSpec) -> float:
         """Nothing."""
@@ -77,8 +82,10 @@ class LocalRunner:
         if spec.volumes:
             raise InvalidConfig("volumes are mounted at the Hub only; give the script a folder of this machine.")
         command, values = command_here(spec), secret_values(spec, secrets or {})
-        if (twin := find_twin(self, spec)) is not None:
-            return twin
+        with self._launching:
+            return find_twin(self, spec) or self._start(spec, command, values)
+
+    def _start(self, spec: JobSpec, command: list[str], values: dict[str, str]) -> Job:
         job_id = randomness.token_hex(12)
         folder = JobFolder((self.folder / job_id).resolve())
         with folder.create(job_id, spec) as lock:
@@ -119,7 +126,7 @@ class LocalRunner:
             labels: All of them must be the job's.
             states: One of them must be the job's; any where empty.
         """
-        found = [folder.job() for folder in map(JobFolder, self.folder.glob("*")) if folder.exists()]
+        found = [job for path in self.folder.glob("*") if (job := _listed(JobFolder(path))) is not None]
         wanted, allowed = set((labels or {}).items()), set(states)
         kept = [job for job in found if wanted <= set(job.labels.items()) and (not allowed or job.state in allowed)]
         return sorted(kept, key=lambda job: str(job.created), reverse=True)
@@ -167,7 +174,19 @@ class LocalRunner:
         if spec.script is not None and (tree := source_tree()) is not None:
             # A script's kit is this one, which need not be installed.
             inherited["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tree), inherited.get("PYTHONPATH")]))
+        if "HF_TOKEN" not in spec.secrets:
+            # Nor is what `hf auth login` has stored the job's, unless it is given.
+            inherited["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
         return {**inherited, "PYTHONUNBUFFERED": "1", "JOB_ID": job_id, **spec.environment}
+
+
+def _listed(folder: JobFolder) -> Job | None:
+    try:
+        return folder.job() if folder.exists() else None
+    except (InvalidFolder, InvalidConfig) as error:
+        # One that is damaged, or of a later version, must not hide the others.
+        logger.warning("%s is not listed: %s", folder.path, error)
+        return None
 
 
 def _lines(folder: JobFolder, *, until_end: bool) -> Iterator[str]:

@@ -170,6 +170,22 @@ def test_secrets_reach_the_job_and_stay_nowhere(runner, monkeypatch, tmp_path):
     assert SECRET not in repr(spec) + repr(job) + repr(runner)
 
 
+def test_a_stored_login_is_not_the_jobs_unless_it_is_given(runner, tmp_path, monkeypatch):
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    code = "from huggingface_hub.utils import build_hf_headers; print('authorization' in build_hf_headers())"
+    assert ended(runner, program(code))[1] == ["False"]
+    assert ended(runner, program(code, secrets=("HF_TOKEN",)), secrets={"HF_TOKEN": TOKEN})[1] == ["True"]
+
+
+def test_a_folder_that_cannot_be_read_does_not_hide_the_other_jobs(runner, caplog):
+    job, _ = ended(runner, program(""))
+    (runner.folder / "old").mkdir()
+    (runner.folder / "old" / "job.json").write_text('{"id": "old", "spec": {"format_version": 2}}')
+    assert [one.id for one in runner.list_jobs()] == [job.id]
+    assert "is not listed: this is a job of version 2" in caplog.text
+
+
 def test_a_secret_needs_a_value_and_a_name(runner):
     with pytest.raises(InvalidInput, match=r"needs the secret KEY; give its value to launch \(secrets=\)"):
         runner.launch(program("", secrets=("KEY",)))

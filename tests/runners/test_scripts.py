@@ -99,6 +99,7 @@ def test_a_spec_takes_from_the_header_what_is_left_out():
         (INDEX[:4], "the following arguments are required: --push-to"),
         ([*INDEX, "--nbitz", "2"], "unrecognized arguments: --nbitz 2"),
         ([*INDEX, "--nbits", "3"], r"argument --nbits: invalid choice: 3"),
+        ([*INDEX[:5], "index"], r"argument --push-to: a repository is OWNER/NAME, got 'index'"),
         ([*INDEX, "--passage-words", "x"], "argument --passage-words: invalid int value: 'x'"),
     ],
 )

@@ -11,7 +11,7 @@ from colbert_kit.runners.scripts import read_header, script_path
 
 UV = shutil.which("uv")
 
-pytestmark = pytest.mark.skipif(UV is None, reason="uv is not installed: pip install uv")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(UV is None, reason="uv is not installed: pip install uv")]
 
 
 def test_uv_starts_a_script_in_an_environment_with_its_dependencies(hub_here, tokens):
