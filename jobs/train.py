@@ -59,9 +59,13 @@ def moved_config(text: str, is_elsewhere: bool) -> str:
         return {**source, **parts}
 
     values["model"] = moved(values["model"])
-    values["train"] = [moved(source) for source in values["train"]]
+    for name in ("train", "teachers"):
+        values[name] = [moved(source) for source in values.get(name, ())]
     if values.get("eval"):
         values["eval"] = moved(values["eval"])
+    if folder := values.pop("keep_teachers", None):
+        # What can be made again is kept on this machine only.
+        values |= {} if is_elsewhere else {"keep_teachers": str(Path(folder).resolve())}
     return json.dumps(values)
 
 

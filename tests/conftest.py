@@ -29,7 +29,7 @@ import pytest
 from tests.checkpoints import WORDS, write_pylate_v3
 
 # A Hub on this machine, and clients of it.
-pytest_plugins = ("tests.hubserver.fixtures",)
+pytest_plugins = ("tests.commands", "tests.hubserver.fixtures")
 
 # The machine is shared: a slow draw says nothing of the code. Examples are the same in every run.
 hypothesis.settings.register_profile(

@@ -3,6 +3,7 @@
 from colbert_kit.evaluation.benchmarking import evaluate_on
 from colbert_kit.evaluation.cards import card_entries
 from colbert_kit.evaluation.collections import Collection, load_collection
+from colbert_kit.evaluation.comparing import ReportComparison, compare_reports
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.evaluators import (
     ColBERTDistillationEvaluator,
@@ -13,7 +14,8 @@ from colbert_kit.evaluation.index_measures import measure_index, recall_of
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
 from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
-from colbert_kit.evaluation.markdown import to_markdown
+from colbert_kit.evaluation.limits import Limits, parse_bytes, parse_seconds
+from colbert_kit.evaluation.markdown import to_markdown, to_text
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.mteb_tasks import run_mteb
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
@@ -27,7 +29,9 @@ from colbert_kit.evaluation.significance import (
     correct_holm,
 )
 from colbert_kit.evaluation.timed import timed_run
-from colbert_kit.evaluation.writing import write_report
+from colbert_kit.evaluation.tuned import Tuned
+from colbert_kit.evaluation.tuning import tune
+from colbert_kit.evaluation.writing import check_output, write_report
 
 __all__ = [
     "MEASURES",
@@ -42,17 +46,22 @@ __all__ = [
     "IndexPoint",
     "InformationRetrievalEvaluator",
     "Latency",
+    "Limits",
     "MeasureConfig",
     "NanoBEIREvaluator",
     "PairwiseComparison",
     "Qrels",
     "Report",
+    "ReportComparison",
     "Run",
     "System",
+    "Tuned",
     "bm25_run",
     "card_entries",
+    "check_output",
     "compare",
     "compare_paired",
+    "compare_reports",
     "correct_holm",
     "dense_run",
     "encoded_corpus",
@@ -62,6 +71,8 @@ __all__ = [
     "measure_index",
     "measure_queries",
     "pareto_front",
+    "parse_bytes",
+    "parse_seconds",
     "recall_of",
     "run_mteb",
     "search_run",
@@ -69,5 +80,7 @@ __all__ = [
     "sweep_index",
     "timed_run",
     "to_markdown",
+    "to_text",
+    "tune",
     "write_report",
 ]

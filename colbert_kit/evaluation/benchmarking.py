@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import logging
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import machine, models
-from colbert_kit.errors import InvalidData, InvalidInput
+from colbert_kit.errors import InvalidData, InvalidInput, MissingExtra
 from colbert_kit.evaluation.collections import Collection
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.examples import telling_examples
@@ -23,6 +24,7 @@ from colbert_kit.evaluation.report import CollectionReport, Report, System, comp
 from colbert_kit.evaluation.runs import Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.timed import timed_run
 from colbert_kit.folders import exists, write_durably
+from colbert_kit.indexes import IndexSection
 from colbert_kit.models import DType
 from colbert_kit.progress import OnProgress
 from colbert_kit.searcher import Searcher
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 INDEX, EXACT, BM25 = "index", "exact MaxSim", "BM25"
 NUM_TOP = 10
+MAX_RELEVANT = 50
+"""Documents of a query that a report names; TREC's collections have hundreds."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,7 @@ def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by 
     names = [one.name for one in collections]
     if not names or len(set(names)) < len(names):
         raise InvalidInput(f"there must be collections, each named once, got {names}.")
-    for name in measures:
-        parse_measure(name)
+    _check_first(measures, nbits, pool_factor)
     plan = _Plan(
         measures=tuple(dict.fromkeys(measures)),
         nbits=nbits,
@@ -130,6 +133,18 @@ def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by 
         collections=tuple(reports),
         comparisons=_comparisons(reports, plan),
     )
+
+
+def _check_first(measures: Sequence[str], nbits: int, pool_factor: int) -> None:
+    """What would fail after an hour fails now."""
+    for library in ("bm25s", "Stemmer", "scipy"):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtra(library, "eval")
+    for name in measures:
+        parse_measure(name)
+    IndexSection.plaid(nbits=nbits)
+    if isinstance(pool_factor, bool) or not isinstance(pool_factor, int) or pool_factor < 1:
+        raise InvalidInput(f"pool_factor must be a whole number of 1 or more, got {pool_factor!r}.")
 
 
 def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan: _Plan) -> CollectionReport:
@@ -162,8 +177,19 @@ def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan
     if (dense := plan.dense) is not None:
         found = dense_run(dense, texts, collection.queries, depth)
         systems.append(_system(plan.dense_name, found, collection, plan))
-    examples = telling_examples(searcher, collection, systems, plan.measures[0], texts)
-    return CollectionReport(collection.name, len(texts), dict(collection.queries), tuple(systems), examples)
+    return CollectionReport(
+        name=collection.name,
+        num_documents=len(texts),
+        queries=dict(collection.queries),
+        relevant={query: _relevant(grades) for query, grades in collection.qrels.items()},
+        systems=tuple(systems),
+        examples=telling_examples(searcher, collection, systems, plan.measures[0]),
+    )
+
+
+def _relevant(grades: Mapping[str, int]) -> tuple[str, ...]:
+    found = sorted((one for one, grade in grades.items() if grade > 0), key=lambda one: (-grades[one], one))
+    return tuple(found[:MAX_RELEVANT])
 
 
 def _system(name: str, run: Run, collection: Collection, plan: _Plan, **cost: Any) -> System:  # noqa: ANN401

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from colbert_kit.evaluation.collections import Collection
 from colbert_kit.evaluation.report import Example, System
 from colbert_kit.evaluation.significance import Change, changes
 from colbert_kit.searcher import Searcher
 
-__all__ = ["explained_changes", "telling_examples"]
+__all__ = ["example_of", "telling_examples"]
 
 NUM_EXAMPLES = 3
 """Of queries won and as many of queries lost, for each pair of systems."""
@@ -19,68 +19,54 @@ NUM_MATCHES = 12
 
 
 def telling_examples(
-    searcher: Searcher, collection: Collection, systems: Sequence[System], measure: str, texts: Mapping[str, str]
+    searcher: Searcher, collection: Collection, systems: Sequence[System], measure: str
 ) -> tuple[Example, ...]:
     """For the first system against each other one, the queries it wins and loses most.
 
     Args:
-        searcher: The first system; says which token met which.
+        searcher: The first system; has the texts, and says which token met which.
         collection: What was searched.
         systems: At least one.
         measure: What is won.
-        texts: By document id.
     """
     first, *others = systems
-    found: list[Example] = []
+    examples = []
     for other in others:
         every = changes(other.values[measure], first.values[measure], len(collection.queries))
         won = [one for one in every if one.second > one.first][:NUM_EXAMPLES]
         lost = [one for one in every if one.second < one.first][:NUM_EXAMPLES]
-        found += explained_changes(searcher, collection, (other, first), [*won, *lost], texts)
-    return tuple(found)
+        for change in [*won, *lost]:
+            relevant = [one for one, grade in collection.qrels[change.query_id].items() if grade > 0]
+            query = collection.queries[change.query_id]
+            examples.append(example_of(change, (other, first), query, relevant, searcher))
+    return tuple(examples)
 
 
-def explained_changes(
-    searcher: Searcher,
-    collection: Collection,
-    pair: tuple[System, System],
-    found: Sequence[Change],
-    texts: Mapping[str, str],
-) -> list[Example]:
-    """Examples of queries on which two systems differ.
+def example_of(
+    change: Change, pair: tuple[System, System], query: str, relevant: Sequence[str], searcher: Searcher | None
+) -> Example:
+    """A query on which two systems differ, with the relevant document whose ranks differ most.
 
     Args:
-        searcher: Explains.
-        collection: What was searched.
+        change: The query and its values.
         pair: The two systems.
-        found: The queries.
-        texts: By document id.
-
-    Returns:
-        One a query whose relevant documents are there.
+        query: Its text.
+        relevant: Ids of documents that answer it.
+        searcher: Has texts and explains; no text and no tokens where None, or where the document is not in it.
     """
-    examples = []
-    for change in found:
-        grades = collection.qrels[change.query_id]
-        relevant = [one for one, grade in grades.items() if grade > 0 and one in texts]
-        if not relevant:
-            continue
-        ranks = {one: (_rank(pair[0], change, one), _rank(pair[1], change, one)) for one in relevant}
-        document = max(relevant, key=lambda one: (_distance(*ranks[one]), grades[one]))
-        text = texts[document]
-        examples.append(
-            Example(
-                first_name=pair[0].name,
-                second_name=pair[1].name,
-                change=change,
-                query=collection.queries[change.query_id],
-                document_id=document,
-                text=text if len(text) <= SNIPPET else f"{text[:SNIPPET]} …",
-                ranks=ranks[document],
-                matches=_matches(searcher, collection.queries[change.query_id], document),
-            )
-        )
-    return examples
+    ranks = {one: (_rank(pair[0], change, one), _rank(pair[1], change, one)) for one in relevant}
+    document = max(relevant, key=lambda one: _distance(*ranks[one]), default="")
+    text, matches = ("", ()) if searcher is None or not document else _explained(searcher, query, document)
+    return Example(
+        first_name=pair[0].name,
+        second_name=pair[1].name,
+        change=change,
+        query=query,
+        document_id=document,
+        text=text if len(text) <= SNIPPET else f"{text[:SNIPPET]} …",
+        ranks=ranks.get(document, (None, None)),
+        matches=matches,
+    )
 
 
 def _rank(system: System, change: Change, document: str) -> int | None:
@@ -93,7 +79,12 @@ def _distance(first: int | None, second: int | None) -> float:
     return abs((1 / first if first else 0.0) - (1 / second if second else 0.0))
 
 
-def _matches(searcher: Searcher, query: str, document: str) -> tuple[tuple[str, str, float], ...]:
-    """The query's own words first as they add most; a query may have many tokens."""
-    found = sorted(searcher.explain(query, document), key=lambda one: -one.similarity)[:NUM_MATCHES]
-    return tuple((one.query.token, one.document.token, round(float(one.similarity), 4)) for one in found)
+def _explained(searcher: Searcher, query: str, document: str) -> tuple[str, tuple[tuple[str, str, float], ...]]:
+    """The document's text, and the query's tokens by how near they came to one of its."""
+    if document not in searcher:
+        return "", ()
+    [found] = searcher.get_documents([document])
+    matches = sorted(searcher.explain(query, document), key=lambda one: -one.similarity)[:NUM_MATCHES]
+    return str(found["text"]), tuple(
+        (one.query.token, one.document.token, round(float(one.similarity), 4)) for one in matches
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.significance import PairwiseComparison
 
-__all__ = ["comparison_lines", "table", "to_markdown"]
+__all__ = ["comparison_lines", "example_lines", "table", "to_markdown", "to_text"]
 
 SPECIAL = str.maketrans({"|": "\\|", "`": "'", "\n": " ", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_"})
 """What a text of the corpus must not mean in a table."""
@@ -25,7 +25,7 @@ def to_markdown(report: Report, plots: Sequence[str] = ()) -> str:
     for one in report.collections:
         lines += [f"## {plain(one.name)}", "", *_collection(one, report), ""]
         lines += comparison_lines(report.comparisons.get(one.name, ()))
-        lines += _examples(one.examples)
+        lines += example_lines(one.examples)
     lines += ["## How it was measured", "", *_method(report)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -54,6 +54,26 @@ def comparison_lines(found: Sequence[PairwiseComparison]) -> list[str]:
     ]
     header = (found[0].measure, "difference", "95 % interval", "wins / ties / losses", "p", "p (t test)", "p corrected")
     return [*(f"- {plain(one.verdict)}" for one in found), "", *table(header, rows), ""]
+
+
+def example_lines(examples: Sequence[Example]) -> list[str]:
+    """Queries on which two systems differ, a list for each pair."""
+    lines: list[str] = []
+    for pair in dict.fromkeys((one.first_name, one.second_name) for one in examples):
+        lines += [f"### Where {plain(pair[1])} and {plain(pair[0])} differ most", ""]
+        for one in examples:
+            if (one.first_name, one.second_name) == pair:
+                lines += _example(one)
+        lines.append("")
+    return lines
+
+
+def to_text(report: Report) -> str:
+    """What matters most of a report, for a terminal: the first measure of each system, and the verdicts."""
+    lines = _summary(report)
+    for name, found in report.comparisons.items():
+        lines += ["", f"{name}:", *(f"- {one.verdict}" for one in found)]
+    return "\n".join(lines)
 
 
 def plain(text: str) -> str:
@@ -142,23 +162,18 @@ def _overlap(index: System, exact: System) -> float:
     return sum(shares) / len(shares) if shares else 0.0
 
 
-def _examples(examples: Sequence[Example]) -> list[str]:
-    lines: list[str] = []
-    for pair in dict.fromkeys((one.first_name, one.second_name) for one in examples):
-        lines += [f"### Where {plain(pair[1])} and {plain(pair[0])} differ most", ""]
-        for one in examples:
-            if (one.first_name, one.second_name) != pair:
-                continue
-            ranks = [f"rank {rank}" if rank else "not in the first ten" for rank in one.ranks]
-            lines += [
-                f"- **{plain(one.query)}** ({plain(one.change.query_id)}): {plain(pair[0])} {one.change.first:.3f}, "
-                f"{plain(pair[1])} {one.change.second:.3f}. Relevant `{plain(one.document_id)}`, {ranks[0]} and "
-                f"{ranks[1]}: {plain(one.text)}",
-            ]
-            if one.matches:
-                met = ", ".join(f"{plain(query)} → {plain(token)} {value:.2f}" for query, token, value in one.matches)
-                lines.append(f"  Tokens that met: {met}.")
-        lines.append("")
+def _example(one: Example) -> list[str]:
+    ranks = [f"rank {rank}" if rank else "not in the first ten" for rank in one.ranks]
+    where = f" Relevant `{plain(one.document_id)}`: {ranks[0]} and {ranks[1]}." if one.document_id else ""
+    lines = [
+        f"- **{plain(one.query)}** ({plain(one.change.query_id)}): {plain(one.first_name)} {one.change.first:.3f}, "
+        f"{plain(one.second_name)} {one.change.second:.3f}.{where}"
+    ]
+    if one.text:
+        lines.append(f"  {plain(one.text)}")
+    if one.matches:
+        met = ", ".join(f"{plain(query)} → {plain(token)} {value:.2f}" for query, token, value in one.matches)
+        lines.append(f"  Tokens that met: {met}.")
     return lines
 
 

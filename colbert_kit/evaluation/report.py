@@ -74,8 +74,8 @@ class Example:
         second_name: The other.
         change: The query and its two values.
         query: Its text.
-        document_id: A relevant document that they rank differently.
-        text: Its beginning.
+        document_id: A relevant document that they rank differently; empty where none is known.
+        text: Its beginning; empty where no index has it.
         ranks: Its rank in the first and in the second; None below the tenth.
         matches: Which token of the query met which of the document, and their similarity, where MaxSim was computed.
     """
@@ -98,6 +98,7 @@ class CollectionReport:
         name: Of the collection.
         num_documents: In its corpus.
         queries: Texts by query id.
+        relevant: By query id, documents that answer it, the most relevant first.
         systems: What was measured.
         examples: Queries that say something.
     """
@@ -105,6 +106,7 @@ class CollectionReport:
     name: str
     num_documents: int
     queries: Mapping[str, str]
+    relevant: Mapping[str, tuple[str, ...]]
     systems: tuple[System, ...]
     examples: tuple[Example, ...] = ()
 
@@ -234,7 +236,8 @@ def _collection(content: dict[str, Any]) -> CollectionReport:
         )
         for one in content["examples"]
     )
-    return CollectionReport(**content | {"systems": systems, "examples": examples})
+    relevant = {query: tuple(ids) for query, ids in content["relevant"].items()}
+    return CollectionReport(**content | {"relevant": relevant, "systems": systems, "examples": examples})
 
 
 def _pairwise(content: dict[str, Any]) -> PairwiseComparison:

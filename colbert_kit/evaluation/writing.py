@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import yaml
 
-from colbert_kit.errors import InvalidInput
+from colbert_kit.errors import InvalidInput, MissingExtra
 from colbert_kit.evaluation.cards import card_entries
 from colbert_kit.evaluation.markdown import to_markdown
 from colbert_kit.evaluation.plots import write_plots
@@ -42,12 +43,20 @@ def write_report(report: Report, folder: str | Path, *, override: bool = False) 
     return folder / "report.md"
 
 
-def check_output(folder: Path, *, override: bool) -> None:
-    """Refuse a folder before an hour's work, not after it.
+def check_output(folder: str | Path, *, override: bool) -> None:
+    """Refuse before an hour's work, not after it.
+
+    Args:
+        folder: Where a report is to go.
+        override: Whether one that is there may be replaced.
 
     Raises:
-        InvalidInput: It holds a report already, or is no folder.
+        InvalidInput: The folder holds a report already, or is no folder.
+        MissingExtra: matplotlib is not installed.
     """
+    folder = Path(folder)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("matplotlib", "eval")
     if folder.exists() and not folder.is_dir():
         raise InvalidInput(f"{folder} is a file; give a folder.")
     if (folder / "report.json").exists() and not override:

@@ -77,8 +77,13 @@ class Watch:
             self._write(f"{error.strerror}: {self.plan['command'][0]}\n".encode())
             self._enter("ERROR", "Job failed with exit code: 127. Reason: Error", exit_code=127)
             return
-        self._enter("RUNNING", None, group=process.pid, group_identity=group_identity(process.pid))
-        self._enter(*self._watched(process))
+        try:
+            self._enter("RUNNING", None, group=process.pid, group_identity=group_identity(process.pid))
+            self._enter(*self._watched(process))
+        except OSError:
+            # A full disk, for one: what nobody can look at any more must not run on.
+            end_group(process.pid)
+            raise
 
     def _watched(self, process: subprocess.Popen[bytes]) -> tuple[str, str | None, int | None]:
         deadline = time.monotonic() + self.plan["timeout_seconds"]

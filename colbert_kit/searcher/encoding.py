@@ -88,6 +88,8 @@ def matching_model(
     if model is None:
         if name == models.DEMO_MODEL_ID:
             model = models.load_demo(device)
+        elif name == models.DEMO_ENCODER_ID:
+            model = models.load_demo_encoder(device)
         else:
             model = models.ColBERT(name, revision=revision, device=device, embedding_size=None)
     if (found := models.fingerprint(model)) != expected:

@@ -6,15 +6,21 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from torch import Tensor, nn
 
 from colbert_kit.errors import InvalidConfig, MissingExtra
-from colbert_kit.training.config import LoRA
+from colbert_kit.training.settings import LoRA
+from colbert_kit.training.sources import is_lazy
 
 __all__ = ["TRAINED", "AdapterTrainer", "ColBERTTrainer", "add_adapters", "merge_adapters"]
+
+ROWS_SHOWN = 100
+"""Rows that sentence-transformers' card looks at."""
 
 TRAINED = "trained.safetensors"
 """In a checkpoint, beside the merged model: the weights that are being trained, to go on from."""
@@ -69,6 +75,15 @@ class ColBERTTrainer(MultiVectorEncoderTrainer):
             super()._save(output_dir, state_dict)
         self.accelerator.wait_for_everyone()
 
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """sentence-transformers' card tokenises columns, and fails on a row that lacks a document."""
+        every = self.train_dataset
+        self.train_dataset = _whole_first(every)
+        try:
+            super().add_model_card_callback(default_args_dict)
+        finally:
+            self.train_dataset = every
+
     def _load_best_model(self) -> None:
         """sentence-transformers' own logs what goes wrong here, and goes on with the last weights."""
         best, step = self.state.best_model_checkpoint, self.state.best_global_step
@@ -109,3 +124,17 @@ def _trained(model: nn.Module) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def _whole_first(rows: Any) -> Any:  # noqa: ANN401 - a Dataset, a DatasetDict or None
+    """The rows in another order: first those that have every text, of which the card shows a hundred."""
+    if isinstance(rows, DatasetDict):
+        return DatasetDict({name: _whole_first(one) for name, one in rows.items()})
+    if not isinstance(rows, Dataset) or is_lazy(rows):
+        return rows
+    columns = rows.with_format("arrow")[:]
+    lacks = np.zeros(len(rows), dtype=bool)
+    for name in rows.column_names:
+        lacks |= columns.column(name).is_null().to_numpy()
+    whole = np.flatnonzero(~lacks)
+    return rows.select(whole if len(whole) < ROWS_SHOWN else np.argsort(lacks, kind="stable")) if lacks.any() else rows

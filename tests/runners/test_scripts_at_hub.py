@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from colbert_kit import Searcher, evaluation, models, training
+from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.runners import HfJobsRunner, JobLog, LocalRunner, follow, parse_event, script_path, script_spec
 from tests.training.runs import ROWS
 
@@ -151,6 +152,46 @@ def test_a_model_is_measured_by_a_job_of_this_machine_and_the_report_is_pushed(
     assert {"report.md", "model-index.yaml"} <= set(pushed.resolve().files)
     for path in Path(runner.folder).rglob("*"):
         assert path.is_dir() or tokens.write.encode() not in path.read_bytes(), path
+
+
+def test_a_config_is_sent_as_text_and_names_no_file_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pairs.jsonl", "queries.jsonl", "documents.jsonl"):
+        Path(name).touch()
+    config = {
+        "model": "me/model",
+        "train": [
+            "pairs.jsonl",
+            {"path": "me/scored", "queries": "queries.jsonl", "documents": {"path": "documents.jsonl", "limit": 9}},
+        ],
+        "eval": "me/dev",
+        "output_dir": "somewhere",
+        "keep_teachers": "kept",
+        "loss": "token_distillation",
+        "teachers": [{"path": "me/teacher", "weight": 2.0}],
+    }
+    Path("config.yaml").write_text(json.dumps(config))
+    arguments = ["--config", "config.yaml", "--push-to", "me/trained"]
+
+    option, text, *rest = script_spec("train", arguments, is_elsewhere=False).arguments
+    sent = json.loads(text)
+    assert (option, rest) == ("--config", ["--push-to", "me/trained"])
+    assert [source["path"] for source in sent["train"]] == [str(tmp_path / "pairs.jsonl"), "me/scored"]
+    assert sent["train"][1]["queries"]["path"] == str(tmp_path / "queries.jsonl")
+    assert sent["train"][1]["documents"] == {"path": str(tmp_path / "documents.jsonl"), "limit": 9}
+    assert (sent["model"], sent["eval"]["path"], sent["teachers"][0]["path"]) == ("me/model", "me/dev", "me/teacher")
+    assert sent["keep_teachers"] == str(tmp_path / "kept")
+    assert "output_dir" not in sent
+
+    with pytest.raises(InvalidInput, match=r"pairs\.jsonl is on this machine, and the job is not"):
+        script_spec("train", arguments)
+    config["train"] = ["me/pairs"]
+    sent = json.loads(script_spec("train", ["--config", json.dumps(config), *arguments[2:]]).arguments[1])
+    assert "keep_teachers" not in sent
+    with pytest.raises(InvalidConfig, match="learning_rat is no setting of TrainingConfig"):
+        script_spec("train", ["--config", json.dumps({**config, "learning_rat": 1}), *arguments[2:]])
+    with pytest.raises(InvalidConfig, match="--config is neither a file nor JSON"):
+        script_spec("train", ["--config", "{broken", *arguments[2:]])
 
 
 def run_script(name, *arguments, environment, kill_when=None):
