@@ -6,7 +6,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file, save_file
@@ -18,9 +17,6 @@ from colbert_kit.training.settings import LoRA
 from colbert_kit.training.sources import is_lazy
 
 __all__ = ["TRAINED", "AdapterTrainer", "ColBERTTrainer", "add_adapters", "merge_adapters"]
-
-ROWS_SHOWN = 100
-"""Rows that sentence-transformers' card looks at."""
 
 TRAINED = "trained.safetensors"
 """In a checkpoint, beside the merged model: the weights that are being trained, to go on from."""
@@ -76,9 +72,9 @@ class ColBERTTrainer(MultiVectorEncoderTrainer):
         self.accelerator.wait_for_everyone()
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """sentence-transformers' card tokenises columns, and fails on a row that lacks a document."""
+        """sentence-transformers' card measures the texts of a column, and fails on one that is not there."""
         every = self.train_dataset
-        self.train_dataset = _whole_first(every)
+        self.train_dataset = _without_gaps(every)
         try:
             super().add_model_card_callback(default_args_dict)
         finally:
@@ -126,15 +122,12 @@ def _trained(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _whole_first(rows: Any) -> Any:  # noqa: ANN401 - a Dataset, a DatasetDict or None
-    """The rows in another order: first those that have every text, of which the card shows a hundred."""
+def _without_gaps(rows: Any) -> Any:  # noqa: ANN401 - a Dataset, a DatasetDict or None
+    """The same rows, a text that is missing read as an empty one, which the card leaves out."""
     if isinstance(rows, DatasetDict):
-        return DatasetDict({name: _whole_first(one) for name, one in rows.items()})
-    if not isinstance(rows, Dataset) or is_lazy(rows):
-        return rows
-    columns = rows.with_format("arrow")[:]
-    lacks = np.zeros(len(rows), dtype=bool)
-    for name in rows.column_names:
-        lacks |= columns.column(name).is_null().to_numpy()
-    whole = np.flatnonzero(~lacks)
-    return rows.select(whole if len(whole) < ROWS_SHOWN else np.argsort(lacks, kind="stable")) if lacks.any() else rows
+        return DatasetDict({name: _without_gaps(one) for name, one in rows.items()})
+    return rows if not isinstance(rows, Dataset) or is_lazy(rows) else rows.with_transform(_filled)
+
+
+def _filled(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: ["" if value is None else value for value in values] for name, values in batch.items()}
