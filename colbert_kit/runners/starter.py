@@ -56,7 +56,7 @@ def download(url: str) -> bytes:
             code = error.code if isinstance(error, urllib.error.HTTPError) else 500
             if attempt == ATTEMPTS or (code < 500 and code != 429):
                 sys.exit(f"colbert-kit: {url} cannot be fetched: {error}")
-        time.sleep(2**attempt)
+        time.sleep(2 ** (attempt - 1))
     raise AssertionError
 
 
