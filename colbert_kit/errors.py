@@ -15,6 +15,7 @@ __all__ = [
     "InvalidData",
     "InvalidFolder",
     "InvalidInput",
+    "JobNotFound",
     "MissingExtra",
     "NotAllowed",
     "RepoNotFound",
@@ -54,6 +55,10 @@ class MissingExtra(ColbertKitError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         return MissingExtra, self._made_of
+
+
+class JobNotFound(ColbertKitError, LookupError):
+    """A runner knows no job of this id."""
 
 
 class HubError(ColbertKitError):

@@ -1,4 +1,4 @@
-"""``colbert-kit``: index, search, rerank, train, evaluate and tune from a terminal, and the app.
+"""``colbert-kit``: index, search, rerank, train, evaluate, tune and launch jobs from a terminal, and the app.
 
 What a user can fix is one line on stderr and exit code 2; a bug of ours keeps its traceback.
 """
@@ -9,17 +9,17 @@ import sys
 
 import typer
 
-from colbert_kit.cli import evaluating, page, searching, training, tuning
+from colbert_kit.cli import evaluating, jobs, page, searching, training, tuning
 from colbert_kit.errors import ColbertKitError
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Late-interaction (ColBERT) retrieval: index, search, rerank, train, evaluate, tune.",
+    help="Late-interaction (ColBERT) retrieval: index, search, rerank, train, evaluate, tune, launch jobs.",
     no_args_is_help=True,
     add_completion=False,
 )
-for family in (searching, training, evaluating, tuning, page):
+for family in (searching, training, evaluating, tuning, jobs, page):
     app.add_typer(family.commands)
 
 

@@ -5,6 +5,7 @@ from colbert_kit.training.config import LOSSES, TrainingConfig
 from colbert_kit.training.distillation import KDProcessing
 from colbert_kit.training.doctor import Finding, examine_model, examine_rows
 from colbert_kit.training.mining import mine_hard_negatives
+from colbert_kit.training.output import is_finished
 from colbert_kit.training.run import TrainingResult, examine_config, train
 from colbert_kit.training.settings import DataSource, LoRA, TeacherSource
 from colbert_kit.training.sources import load_rows
@@ -24,6 +25,7 @@ __all__ = [
     "examine_config",
     "examine_model",
     "examine_rows",
+    "is_finished",
     "load_rows",
     "mine_hard_negatives",
     "pair_scores",

@@ -19,7 +19,7 @@ from colbert_kit.training.checkpoints import (
 )
 from colbert_kit.training.config import TrainingConfig
 
-__all__ = ["ADAPTERS_NAME", "CONFIG_NAME", "RESULT_NAME", "begin", "find_start", "finish"]
+__all__ = ["ADAPTERS_NAME", "CONFIG_NAME", "RESULT_NAME", "begin", "find_start", "finish", "is_finished"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,18 @@ def find_start(config: TrainingConfig, override: bool) -> Path | None:
     checkpoint = last_finished(folder)
     logger.warning("%s holds this run, not finished: going on from %s.", folder, checkpoint or "the start")
     return checkpoint
+
+
+def is_finished(config: TrainingConfig) -> bool:
+    """Whether ``output_dir`` holds this very run, finished, so that ``train`` would refuse to train it again.
+
+    Args:
+        config: The run.
+    """
+    folder = config.folder
+    if not (folder / RESULT_NAME).exists() or not (folder / CONFIG_NAME).exists():
+        return False
+    return bool(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")) == json.loads(as_json(config)))
 
 
 def begin(config: TrainingConfig, start: Path | None) -> None:

@@ -90,7 +90,8 @@ def environment_of(hub: HubServer, token: str, home: Path) -> dict[str, str]:
 def point_here(hub: HubServer, token: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set this process's ``huggingface_hub`` as if it had been imported in the environment of ``environment_of``.
 
-    Code that copied a constant at its own import keeps the copy; of those, ``datasets`` is set too, if it is loaded.
+    Code that copied a constant at its own import keeps the copy; of those, ``datasets`` is set too, if it is loaded,
+    and the client that ``transformers`` has made.
     """
     from huggingface_hub import close_session, constants, hf_api
 
@@ -117,6 +118,8 @@ def point_here(hub: HubServer, token: str, home: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(config, "HUB_DATASETS_URL", hub.url + "/datasets/{repo_id}/resolve/{revision}/{path}")
         monkeypatch.setattr(config, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(config, "HF_DATASETS_CACHE", home / "datasets")
+    if "transformers.utils.hub" in sys.modules:
+        monkeypatch.setattr(sys.modules["transformers.utils.hub"], "_hf_api", None)
     monkeypatch.setenv("HF_TOKEN", token)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     # The client's own, on the way that large files take; undone by pytest after the test.
