@@ -31,8 +31,9 @@ __all__ = [
 ]
 
 DEMO_MODEL_ID = "colbert_kit/demo"
+"""The name under which indexes record the demo model; no repository."""
 DEMO_ENCODER_ID = "colbert_kit/demo-encoder"
-"""The names under which indexes record them; no repositories."""
+"""The name under which they record the encoder it was made of."""
 
 REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
