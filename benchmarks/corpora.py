@@ -107,7 +107,7 @@ def main() -> None:
 def encoder(expansion: bool) -> Any:  # noqa: ANN401 - a model
     """The demo's encoder with a random projection to 128, the same each time."""
     torch.manual_seed(0)
-    folder = models.load_demo("cpu")[0].auto_model.config._name_or_path
+    folder = str(models.demo_encoder_folder())
     return models.ColBERT(folder, embedding_size=128, query_expansion=expansion, document_length=256, device="cpu")
 
 
