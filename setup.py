@@ -1,4 +1,4 @@
-"""Compiles the kernel into the wheel where there is a C compiler; everything else is in pyproject.toml."""
+"""Compiles the kernel into the wheel where there is a C compiler, and adds the jobs; all else is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class BuildWithKernel(build_py):
         super().run()
         if self.editable_mode:
             return
+        # A checkout has them beside the package, where people look for them; a wheel in it.
+        self.mkpath(str(Path(self.build_lib) / "colbert_kit" / "jobs"))
+        for script in Path("jobs").glob("*.py"):
+            self.copy_file(str(script), str(Path(self.build_lib) / "colbert_kit" / script))
         folder = Path(self.build_lib) / KERNEL
         for stale in folder.glob("kernel-*.so"):
             stale.unlink()

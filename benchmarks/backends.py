@@ -118,7 +118,7 @@ def _quality(encoders: dict[str, MultiVectorEncoder], folder: str) -> None:
 
 
 def _encoder(name: str, folder: Path) -> MultiVectorEncoder:
-    model = models.load_demo("cpu")
+    model = models.load_demo_encoder("cpu")
     if name != "torch":
         encoder: Any = model[0]
         encoder.model = StandIn(_runner(name, _export(model, folder)), encoder.model.config)

@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(describe())
     arguments.work.mkdir(parents=True, exist_ok=True)
-    model = models.load_demo("cpu")
+    model = models.load_demo_encoder("cpu")
     qrels = data.read_qrels(arguments.folder, "test")
     texts = {one: text for one, text in data.read_queries(arguments.folder).items() if one in qrels}
     [queries] = models.encode_queries(model, list(texts.values()), dtype="float32")

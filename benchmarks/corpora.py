@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from colbert_kit import models
 from colbert_kit.scores import PackedEmbeddings
 
-__all__ = ["DATA", "Encoded", "passages", "queries"]
+__all__ = ["DATA", "Encoded", "encoder", "pair_rows", "passages", "queries"]
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NUM_QUERIES = 512
@@ -67,12 +67,15 @@ def passages(data: Path, words: int) -> list[str]:
 def queries(data: Path) -> list[str]:
     """512 short real queries, half of them package synopses, half usage examples."""
     half = NUM_QUERIES // 2
-    sources = [
-        [row["query"] for row in _rows(data / "train" / f"{name}_pairs.jsonl.gz")] for name in ("debian", "wordnet")
-    ]
+    sources = [[row["query"] for row in pair_rows(data, name)] for name in ("debian", "wordnet")]
     chosen = [text for source in sources for text in random.Random(0).sample(sorted(set(source)), half)]
     random.Random(1).shuffle(chosen)
     return chosen
+
+
+def pair_rows(data: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Queries, each with its answer: ``{"query", "positive", ...}``."""
+    return _rows(data / "train" / f"{name}_pairs.jsonl.gz")
 
 
 def main() -> None:
@@ -85,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     texts = passages(arguments.data, arguments.words)[: arguments.passages]
-    natural, expanded = (_model(expansion) for expansion in (False, True))
+    natural, expanded = (encoder(expansion) for expansion in (False, True))
     for name, model in (("natural", natural), ("expanded", expanded)):
         [packed] = models.encode_queries(model, queries(arguments.data), dtype="float32")
         _save(arguments.output, name, packed)
@@ -101,9 +104,10 @@ def main() -> None:
     print(f"{len(texts):,} passages, {len(flat):,} token embeddings, {len(flat) / len(texts):.1f} a passage")
 
 
-def _model(expansion: bool) -> Any:  # noqa: ANN401 - an encoder
+def encoder(expansion: bool) -> Any:  # noqa: ANN401 - a model
+    """The demo's encoder with a random projection to 128, the same each time."""
     torch.manual_seed(0)
-    folder = models.load_demo("cpu")[0].auto_model.config._name_or_path
+    folder = str(models.demo_encoder_folder())
     return models.ColBERT(folder, embedding_size=128, query_expansion=expansion, document_length=256, device="cpu")
 
 

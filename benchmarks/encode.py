@@ -23,7 +23,7 @@ QUERIES = ("does vitamin D prevent flu?", "stem cells repair the heart", "aspiri
 def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 768
     print(describe())
-    model = models.load_demo("cpu")
+    model = models.load_demo_encoder("cpu")
     dtype = models.choose_dtype("auto", model.device)
     texts = demo_texts(number)
     seconds: dict[str, list[float]] = {"theirs": [], "float32": [], "auto": []}

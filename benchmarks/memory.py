@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(describe())
     texts = passages(arguments.data, words=0)[: arguments.passages]
-    model = models.load_demo("cpu")
+    model = models.load_demo_encoder("cpu")
     encoder = model[0].auto_model.encoder
     encoder.layer = encoder.layer[: arguments.layers]
     documents = ({"id": str(number), "text": text} for number, text in enumerate(texts))

@@ -22,7 +22,7 @@ QUERY = "does aspirin lower the risk of colorectal cancer in patients with hered
 
 def main() -> None:
     print(describe())
-    model = models.load_demo("cpu")
+    model = models.load_demo_encoder("cpu")
     packed = [*models.encode_documents(model, demo_texts(1000))]
     documents = scores.PackedEmbeddings.pack([array for batch in packed for array in batch])
     [query] = models.encode_queries(model, [QUERY])

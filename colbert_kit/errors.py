@@ -16,6 +16,7 @@ __all__ = [
     "InvalidData",
     "InvalidFolder",
     "InvalidInput",
+    "JobNotFound",
     "MissingExtra",
     "NotAllowed",
     "RepoNotFound",
@@ -55,6 +56,10 @@ class MissingExtra(ColbertKitError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         return MissingExtra, self._made_of
+
+
+class JobNotFound(ColbertKitError, LookupError):
+    """A runner knows no job of this id."""
 
 
 class HubError(ColbertKitError):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "colbert_kit"
 FILES = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", f"{PACKAGE}/demo/README.md",
-    "docs/*.md", "docs/*.css", "docs/images/*", "examples/*.py",
+    "docs/*.md", "docs/*.css", "docs/images/*", "examples/*.py", "jobs/*.py",
 )  # fmt: skip
 """What the pages are and link to."""
 

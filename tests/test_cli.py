@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +165,51 @@ def test_adapting_with_too_few_pairs_is_one_line(refused, tmp_path):
     line = refused("adapt", "--pairs", tmp_path / "pairs.jsonl", "--output", tmp_path / "out")
 
     assert "there are 30 different queries; adapting needs 200" in line
+
+
+@pytest.fixture
+def tunable(index, tmp_path) -> tuple[Path, Path]:
+    """An index of this test's own, and a file of queries."""
+    (tmp_path / "queries.txt").write_text("what makes the tides?\nhow do plants make sugar?\n")
+    return shutil.copytree(index, tmp_path / "tunable"), tmp_path / "queries.txt"
+
+
+def test_tuning_says_what_it_chose_and_searches_go_on(call, tunable):
+    folder, queries = tunable
+
+    code, output, errors = call("tune", folder, "--queries", queries, "--max-latency", "100s", "--max-bytes", "1GB")
+
+    assert code == 0
+    assert output.startswith("Of ")
+    assert "p95" in output
+    assert "Recall@10 against exact MaxSim of float16 token embeddings: 1.0000; before: 1.0000." in output
+    assert output.endswith(f"Written to {folder}.\n")
+    assert "timing" in errors
+    assert json.loads(call("search", folder, "what makes the tides?", "--json")[1])[0]["id"] == "moon"
+
+
+def test_a_collection_brings_its_judgements_and_a_file_takes_its_own(call, tunable, tmp_path, corpus):
+    folder, queries = tunable
+    (tmp_path / "beir" / "qrels").mkdir(parents=True)
+    shutil.copy(corpus, tmp_path / "beir" / "corpus.jsonl")
+    (tmp_path / "beir" / "queries.jsonl").write_text('{"_id": "q", "text": "what makes the tides?"}\n')
+    (tmp_path / "beir" / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\nq\tmoon\t1\n")
+    (tmp_path / "judged.qrels").write_text("0 0 moon 1\n1 0 leaf 1\n")
+    for chosen in (
+        ("--queries", tmp_path / "beir", "--split", "dev"),
+        ("--queries", queries, "--qrels", tmp_path / "judged.qrels"),
+    ):
+        _, output, _ = call("tune", folder, *chosen, "--min-quality", 1)
+        assert "nDCG@10: 1.0000; before: 1.0000; exact ranking: 1.0000." in output
+
+
+def test_tuning_that_cannot_be_is_one_line(refused, tunable, tmp_path):
+    folder, queries = tunable
+    assert "a time is a number with us, ms or s" in refused("tune", folder, "--queries", queries, "--max-latency", 10)
+    assert "a size is 40MB or 2kB/document" in refused("tune", folder, "--queries", queries, "--max-bytes", "much")
+    assert "give at least one limit" in refused("tune", folder, "--queries", queries)
+    assert "leave out --split" in refused("tune", folder, "--queries", queries, "--split", "dev")
+    assert "there is no folder or collection" in refused("tune", folder, "--queries", "no-such", "-k", 3)
+    assert "is not an index folder" in refused("tune", tmp_path, "--queries", queries, "--max-latency", "1s")
+    impossible = refused("tune", folder, "--queries", queries, "--max-bytes", "1/document")
+    assert "nothing tried has at most 1 bytes a document. The nearest is" in impossible

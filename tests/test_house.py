@@ -57,7 +57,7 @@ def test_the_face_is_sorted_and_listed_by_dir():
 
 
 ROOMS = ["data", "documents", "errors", "evaluation", "indexes", "losses", "models", "rank", "retrieve", "scores"]
-ROOMS += ["recipes", "training", "utils"]
+ROOMS += ["recipes", "runners", "training", "utils"]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -23,6 +23,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path_factory.mktemp("wheel") / "source"
     shutil.copytree(ROOT / "colbert_kit", folder / "colbert_kit", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copytree(ROOT / "jobs", folder / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     return folder
@@ -42,7 +43,7 @@ def built(source: Path, out: Path, **environment: str) -> tuple[Path, list[str]]
     run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), ".", cwd=source, **environment)
     (wheel,) = out.iterdir()
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"{KERNEL}/kernel.c", f"{KERNEL}/body.h"} <= set(names)
+    assert {f"{KERNEL}/kernel.c", f"{KERNEL}/body.h", "colbert_kit/jobs/train.py"} <= set(names)
     return wheel, [name for name in names if name.endswith(".so")]
 
 

@@ -22,7 +22,7 @@ commands = typer.Typer()
 
 
 @commands.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one for each option
     source: Annotated[str, typer.Argument(help="A model or an index (folder or Hub repository), or 'demo'.")],
     on: Annotated[
         list[str],
@@ -35,6 +35,7 @@ def evaluate(
     nbits: Annotated[int, typer.Option(help="Of the index that is made for a model: 1, 2, 4 or 8.")] = 4,
     pool_factor: Annotated[int, typer.Option(help="Of that index: one token embedding for so many similar ones.")] = 1,
     exact: Annotated[bool, typer.Option(help="Compute exact MaxSim too.")] = True,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Measure other index settings too; minutes each.")] = False,
     dense: Annotated[str | None, typer.Option(help="A dense sentence-transformers model to compare with.")] = None,
     override: Annotated[bool, typer.Option("--override", help="Replace the report that is there.")] = False,
 ) -> None:
@@ -51,6 +52,7 @@ def evaluate(
             nbits=nbits,
             pool_factor=pool_factor,
             exact=exact,
+            sweep=sweep,
             dense=_dense(dense),
             on_progress=on_progress,
         )

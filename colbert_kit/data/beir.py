@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from colbert_kit.data.rows import read_rows, without_gz
+from colbert_kit.data.rows import Row, read_rows, without_gz
 from colbert_kit.data.trec import read_trec_qrels
 from colbert_kit.errors import InvalidData, InvalidInput
 
@@ -25,19 +26,42 @@ def beir_corpus_file(folder: Path) -> Path:
     return _either(folder, "corpus.jsonl")
 
 
-def read_queries(folder: str | Path) -> dict[str, str]:
-    """The queries of a BEIR folder: text by query id.
+def read_queries(source: str | Path) -> dict[str, str]:
+    """Queries: text by query id.
+
+    Args:
+        source: A BEIR folder; or a file of rows with ``_id`` or ``id`` (the row's number where it has neither) and
+            ``text`` or ``query``; or a ``.txt`` with a query a line.
 
     Raises:
-        InvalidInput: The folder has no queries.
-        InvalidData: A row cannot be read.
+        InvalidInput: The folder has no queries, or there is no such file.
+        InvalidData: A row cannot be read, or an id comes twice.
     """
-    queries = {}
-    for row, place in read_rows(_either(Path(folder), "queries.jsonl")):
-        if "_id" not in row or not isinstance(row.get("text"), str):
-            raise InvalidData(f"{place}: a query needs '_id' and 'text'; it has {', '.join(row)}.")
-        queries[str(row["_id"])] = row["text"]
+    path = Path(source)
+    if not path.is_dir() and not path.is_file():
+        raise InvalidInput(f"there is no file or folder {path}; check the path.")
+    queries: dict[str, str] = {}
+    for number, (row, place) in enumerate(_query_rows(path)):
+        query_id = row.get("_id", row.get("id", None if path.is_dir() else number))
+        text = row.get("text", row.get("query"))
+        if query_id is None or not isinstance(text, str):
+            raise InvalidData(f"{place}: a query needs '_id' and 'text'; it has {', '.join(map(str, row))}.")
+        if str(query_id) in queries:
+            raise InvalidData(f"{place}: the query id {str(query_id)!r} is there already; ids must be unique.")
+        queries[str(query_id)] = text
     return queries
+
+
+def _query_rows(path: Path) -> Iterable[Row]:
+    if path.is_dir():
+        return read_rows(_either(path, "queries.jsonl"))
+    if path.suffix != ".txt":
+        return read_rows(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidData(f"{path.name} is not UTF-8 text: {error}.") from error
+    return [({"text": line}, f"{path.name}, line {place}") for place, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_qrels(source: str | Path, split: str = "test") -> dict[str, dict[str, int]]:

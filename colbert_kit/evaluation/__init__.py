@@ -14,6 +14,7 @@ from colbert_kit.evaluation.index_measures import measure_index, recall_of
 from colbert_kit.evaluation.index_points import IndexPoint, Latency, MeasureConfig, pareto_front
 from colbert_kit.evaluation.index_sweep import search_settings, sweep_index
 from colbert_kit.evaluation.information_retrieval import InformationRetrievalEvaluator
+from colbert_kit.evaluation.limits import Limits, parse_bytes, parse_seconds
 from colbert_kit.evaluation.markdown import to_markdown, to_text
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.mteb_tasks import run_mteb
@@ -28,6 +29,8 @@ from colbert_kit.evaluation.significance import (
     correct_holm,
 )
 from colbert_kit.evaluation.timed import timed_run
+from colbert_kit.evaluation.tuned import Tuned
+from colbert_kit.evaluation.tuning import tune
 from colbert_kit.evaluation.writing import check_output, write_report
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "IndexPoint",
     "InformationRetrievalEvaluator",
     "Latency",
+    "Limits",
     "MeasureConfig",
     "NanoBEIREvaluator",
     "PairwiseComparison",
@@ -51,6 +55,7 @@ __all__ = [
     "ReportComparison",
     "Run",
     "System",
+    "Tuned",
     "bm25_run",
     "card_entries",
     "check_output",
@@ -66,6 +71,8 @@ __all__ = [
     "measure_index",
     "measure_queries",
     "pareto_front",
+    "parse_bytes",
+    "parse_seconds",
     "recall_of",
     "run_mteb",
     "search_run",
@@ -74,5 +81,6 @@ __all__ = [
     "timed_run",
     "to_markdown",
     "to_text",
+    "tune",
     "write_report",
 ]

@@ -6,9 +6,10 @@ import hashlib
 import importlib.util
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from colbert_kit.errors import InvalidData, InvalidInput, MissingExtra
 from colbert_kit.evaluation.collections import Collection
 from colbert_kit.evaluation.encoded import encoded_corpus
 from colbert_kit.evaluation.examples import telling_examples
+from colbert_kit.evaluation.index_points import IndexPoint, MeasureConfig
+from colbert_kit.evaluation.index_sweep import sweep_index
 from colbert_kit.evaluation.measures import MEASURES, depth_of, evaluate, parse_measure
 from colbert_kit.evaluation.report import CollectionReport, Report, System, compare_systems
 from colbert_kit.evaluation.runs import Run, bm25_run, dense_run, search_run
@@ -50,6 +53,7 @@ class _Plan:
     nbits: int
     pool_factor: int
     exact: bool
+    sweep: bool
     dense: SentenceTransformer | None
     dense_name: str
     dtype: DType
@@ -69,6 +73,7 @@ def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by 
     nbits: int = 4,
     pool_factor: int = 1,
     exact: bool = True,
+    sweep: bool = False,
     dense: SentenceTransformer | None = None,
     dtype: DType = "auto",
     cache: str | Path | None = None,
@@ -86,6 +91,7 @@ def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by 
         nbits: Of the index that is made for a model.
         pool_factor: Of that index; exact MaxSim is computed with all tokens.
         exact: Compute exact MaxSim too, which encodes the corpus of a searcher.
+        sweep: Measure other bits, pooling and search settings too (``sweep_index``): minutes for each collection.
         dense: A plain ``SentenceTransformer`` to compare with.
         dtype: What a model encodes in; a searcher has its own.
         cache: A folder; the kit's cache folder where None.
@@ -112,6 +118,7 @@ def evaluate_on(  # noqa: PLR0913 - all but two have defaults, and are given by 
         nbits=nbits,
         pool_factor=pool_factor,
         exact=exact,
+        sweep=sweep,
         dense=dense,
         dense_name=_dense_name(dense),
         dtype=dtype if isinstance(source, MultiVectorEncoder) else source.dtype,
@@ -151,7 +158,7 @@ def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan
     corpus = source.documents if isinstance(source, Searcher) else collection.documents
     model = source.model if isinstance(source, Searcher) else source
     encoded = None
-    if plan.exact or not isinstance(source, Searcher):
+    if plan.exact or plan.sweep or not isinstance(source, Searcher):
         encoded = encoded_corpus(
             model, corpus, dtype=plan.dtype, cache=plan.cache / "corpora", on_progress=plan.on_progress
         )
@@ -184,7 +191,18 @@ def _measure(source: MultiVectorEncoder | Searcher, collection: Collection, plan
         relevant={query: _relevant(grades) for query, grades in collection.qrels.items()},
         systems=tuple(systems),
         examples=telling_examples(searcher, collection, systems, plan.measures[0]),
+        points=_swept(encoded, collection, plan) if plan.sweep and encoded is not None else (),
     )
+
+
+def _swept(encoded: Searcher, collection: Collection, plan: _Plan) -> tuple[IndexPoint, ...]:
+    k = depth_of(plan.measures[:1])
+    how = MeasureConfig(k=k, measure=plan.measures[0], num_threads=tuple(range(1, (os.cpu_count() or 1) + 1)))
+    work = plan.cache / "variants"
+    points = sweep_index(
+        encoded, collection.queries, collection.qrels, work=work, how=how, on_progress=plan.on_progress
+    )
+    return tuple(replace(one, qualities={}, recalls={}) for one in points)
 
 
 def _relevant(grades: Mapping[str, int]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from colbert_kit import data
+from colbert_kit import data, hub
 from colbert_kit.errors import InvalidData, InvalidInput
 from colbert_kit.evaluation.runs import Qrels, Run
 
@@ -111,7 +111,8 @@ def load_collection(name: str) -> Collection:
         return _nano(member)
     if family == "bright" and member in BRIGHT_SETS:
         return _bright(member)
-    if member and family not in ("nanobeir", "bright") and Path(base).suffix == "":
+    # A file that is not there has an ending; a repository has an owner.
+    if member and family not in ("nanobeir", "bright") and not Path(base).suffix and hub.is_repo_id(base):
         return _hub(base, base, "default", split or "test")
     raise InvalidInput(
         f"there is no folder or collection {name!r}. Give a BEIR or LoTTE folder, one of {', '.join(BEIR_SETS)}, "

@@ -19,7 +19,7 @@ from colbert_kit.models import DType
 from colbert_kit.progress import OnProgress
 from colbert_kit.searcher import Searcher
 
-__all__ = ["Corpus", "encoded_corpus"]
+__all__ = ["Corpus", "encoded_corpus", "folder_of"]
 
 Corpus = Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
 """Documents ``{"id", "text"}`` that can be read twice: a list, or a function that begins anew each time."""
@@ -66,15 +66,8 @@ def encoded_corpus(
         >>> whole = encoded_corpus(model, lambda: data.read_corpus("scifact"))  # doctest: +SKIP
         >>> small = whole.compress_to("small", nbits=2)  # doctest: +SKIP
     """
-    if isinstance(documents, Iterator):
-        raise InvalidInput(
-            f"documents are read twice, got {type(documents).__name__}, which can be read once: give a list, or a "
-            "function that begins anew, such as lambda: data.read_corpus(path)."
-        )
     digest, total = _digest(documents)
-    settings = [models.fingerprint(model), models.dtype_of(model, dtype), pool_factor, digest]
-    key = hashlib.sha256(json.dumps(settings).encode("ascii")).hexdigest()
-    folder = Path(cache) / key if cache is not None else models.cache_folder() / "corpora" / key
+    folder = _folder(model, digest, pool_factor, dtype, cache)
     if exists(folder):
         return Searcher.open(folder, model, dtype=dtype)
     searcher = Searcher.build(
@@ -91,6 +84,35 @@ def encoded_corpus(
     return searcher
 
 
+def folder_of(
+    model: MultiVectorEncoder,
+    documents: Corpus,
+    *,
+    pool_factor: int = 1,
+    dtype: DType = "auto",
+    cache: str | Path | None = None,
+) -> Path:
+    """Where ``encoded_corpus`` keeps what it encodes, be it there already or not.
+
+    Args:
+        model: As ``encoded_corpus``.
+        documents: As ``encoded_corpus``; read once.
+        pool_factor: As ``encoded_corpus``.
+        dtype: As ``encoded_corpus``.
+        cache: As ``encoded_corpus``.
+
+    Raises:
+        InvalidInput: As ``encoded_corpus``.
+    """
+    return _folder(model, _digest(documents)[0], pool_factor, dtype, cache)
+
+
+def _folder(model: MultiVectorEncoder, digest: str, pool_factor: int, dtype: DType, cache: str | Path | None) -> Path:
+    settings = [models.fingerprint(model), models.dtype_of(model, dtype), pool_factor, digest]
+    key = hashlib.sha256(json.dumps(settings).encode("ascii")).hexdigest()
+    return Path(cache) / key if cache is not None else models.cache_folder() / "corpora" / key
+
+
 def _read(documents: Corpus) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Ids and texts, and what of them is hashed."""
     for position, document in enumerate(documents() if callable(documents) else documents):
@@ -100,7 +122,16 @@ def _read(documents: Corpus) -> Iterator[tuple[dict[str, Any], bytes]]:
 
 
 def _digest(documents: Corpus) -> tuple[str, int]:
-    """sha256 over ids and texts in order, and how many documents there are."""
+    """sha256 over ids and texts in order, and how many documents there are.
+
+    Raises:
+        InvalidInput: They cannot be read twice, or one is not well formed.
+    """
+    if isinstance(documents, Iterator):
+        raise InvalidInput(
+            f"documents are read twice, got {type(documents).__name__}, which can be read once: give a list, or a "
+            "function that begins anew, such as lambda: data.read_corpus(path)."
+        )
     digest, total = hashlib.sha256(), 0
     for _, content in _read(documents):
         digest.update(content)

@@ -14,11 +14,14 @@ from colbert_kit.evaluation.index_timing import Setting, queries_per_second, tim
 from colbert_kit.evaluation.measures import measure_queries
 from colbert_kit.evaluation.runs import Qrels, Run
 from colbert_kit.indexes import SearchConfig
-from colbert_kit.progress import OnProgress
+from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 from colbert_kit.searcher import Searcher
 
-__all__ = ["Questions", "measure_index", "recall_of"]
+__all__ = ["Questions", "judged_queries", "measure_index", "recall_of"]
+
+QUERIES_AT_ONCE = 32
+"""Queries between two words on progress; as many as one pass over the documents answers."""
 
 
 def measure_index(
@@ -73,21 +76,30 @@ class Questions:
     """
 
     def __init__(self, searcher: Searcher, queries: Mapping[str, str], qrels: Qrels | None, how: MeasureConfig) -> None:
-        if not queries:
-            raise InvalidInput("there are no queries to measure with.")
-        self.queries = {query: text for query, text in queries.items() if qrels is None or qrels.get(query)}
-        if not self.queries:
-            raise InvalidInput(f"none of the {len(queries)} queries has a judgement; check that the ids are the same.")
+        self.queries = judged_queries(queries, qrels)
         self._qrels = None if qrels is None else {query: qrels[query] for query in self.queries}
         self._how = how
         texts = list(self.queries.values())
         self._encoded = searcher.encode_queries(texts)
         self._timed = random.Random(0).sample(texts, min(how.num_timed, len(texts)))
 
-    def run(self, setting: Setting) -> dict[str, dict[str, float]]:
-        """The run of a setting, ``k`` deep."""
-        rankings = setting.searcher.search_encoded(self._encoded, self._how.k, config=setting.config)
-        return {query: {hit.id: hit.score for hit in hits} for query, hits in zip(self.queries, rankings, strict=True)}
+    def run(self, setting: Setting, on_progress: OnProgress | None = None) -> dict[str, dict[str, float]]:
+        """The run of a setting, ``k`` deep.
+
+        Args:
+            setting: The setting.
+            on_progress: Told of queries searched.
+        """
+        names, each = list(self.queries), list(self._encoded)
+        found: dict[str, dict[str, float]] = {}
+        for start in range(0, len(each), QUERIES_AT_ONCE):
+            some = PackedEmbeddings.pack(each[start : start + QUERIES_AT_ONCE])
+            rankings = setting.searcher.search_encoded(some, self._how.k, config=setting.config)
+            for name, hits in zip(names[start : start + QUERIES_AT_ONCE], rankings, strict=True):
+                found[name] = {hit.id: hit.score for hit in hits}
+            if on_progress is not None:
+                on_progress(Progress("queries searched", len(found), len(each)))
+        return found
 
     def points(
         self, settings: Sequence[Setting], exact_run: Run | None, on_progress: OnProgress | None = None
@@ -97,9 +109,13 @@ class Questions:
         Args:
             settings: The settings.
             exact_run: The exact ranking, or None.
-            on_progress: Told of queries timed.
+            on_progress: Told of settings searched and queries timed.
         """
-        runs = [self.run(setting) for setting in settings]
+        runs = []
+        for number, setting in enumerate(settings, start=1):
+            runs.append(self.run(setting))
+            if on_progress is not None:
+                on_progress(Progress("settings searched", number, len(settings)))
         seconds = time_searches(settings, self._timed, self._how.k, self._how.rounds, on_progress)
         return [self._point(*each, exact_run) for each in zip(settings, runs, seconds, strict=True)]
 
@@ -116,18 +132,33 @@ class Questions:
             measure=how.measure,
             quality=_mean(qualities),
             recall=_mean(recalls),
-            bytes_per_document=searcher.num_bytes / max(1, len(searcher)),
+            bytes_per_document=(setting.num_bytes or searcher.num_bytes) / max(1, len(searcher)),
             build_seconds=setting.build_seconds,
             search=Latency.of(seconds[1]),
             encode=Latency.of(seconds[0]),
             total=Latency.of(seconds.sum(axis=0)),
             queries_per_second=queries_per_second(setting, self._some(), how.k, how.num_threads, how.rounds),
-            by_query=qualities or recalls or {},
+            qualities=qualities or {},
+            recalls=recalls or {},
         )
 
     def _some(self) -> PackedEmbeddings:
         """The first encoded queries, as many as are timed."""
         return PackedEmbeddings.pack(list(self._encoded)[: self._how.num_timed])
+
+
+def judged_queries(queries: Mapping[str, str], qrels: Qrels | None) -> dict[str, str]:
+    """The queries that have judgements; all where there are no qrels.
+
+    Raises:
+        InvalidInput: There are none.
+    """
+    if not queries:
+        raise InvalidInput("there are no queries to measure with.")
+    judged = {query: text for query, text in queries.items() if qrels is None or qrels.get(query)}
+    if not judged:
+        raise InvalidInput(f"none of the {len(queries)} queries has a judgement; check that the ids are the same.")
+    return judged
 
 
 def recall_of(run: Run, exact_run: Run, k: int) -> dict[str, float]:

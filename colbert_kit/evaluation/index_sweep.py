@@ -39,7 +39,8 @@ def search_settings(searcher: Searcher, k: int = 10) -> list[SearchConfig]:
     if not searcher.is_compressed:
         return [SearchConfig()]
     middle = searcher.search_config(k, SearchConfig())
-    everything = SearchConfig(4, len(searcher), len(searcher))
+    is_small = 2 * (middle.num_rescored or 0) >= len(searcher)
+    everything = middle if is_small else SearchConfig(4, len(searcher), len(searcher))
     found: list[SearchConfig] = []
     for nprobe, approximated, rescored in LADDER:
         wanted = SearchConfig(nprobe, round(approximated * (middle.num_approximated or 0)),
@@ -98,7 +99,7 @@ def sweep_index(
             built = variant(encoded, Path(work), bits, pool_factor, on_progress)
             configs = search_settings(built.searcher, how.k) if settings is None else settings
             wanted += [Setting(built.searcher, config, built.build_seconds) for config in configs]
-    return questions.points(wanted, questions.run(Setting(encoded)), on_progress)
+    return questions.points(wanted, questions.run(Setting(encoded), on_progress), on_progress)
 
 
 def variant(

@@ -23,11 +23,19 @@ WARM_UP = 8
 
 @dataclass(frozen=True)
 class Setting:
-    """An index and how it is searched; ``build_seconds`` where it was built for this."""
+    """An index and how it is searched.
+
+    Args:
+        searcher: The index.
+        config: How much work a search does; what the index does by itself where None.
+        build_seconds: What building it took, where it was built for this.
+        num_bytes: What to count as its size; that of its files where None.
+    """
 
     searcher: Searcher
     config: SearchConfig | None = None
     build_seconds: float | None = None
+    num_bytes: int | None = None
 
 
 def time_searches(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from colbert_kit.evaluation.index_points import Latency, pareto_front
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.significance import PairwiseComparison
 
@@ -26,6 +27,7 @@ def to_markdown(report: Report, plots: Sequence[str] = ()) -> str:
         lines += [f"## {plain(one.name)}", "", *_collection(one, report), ""]
         lines += comparison_lines(report.comparisons.get(one.name, ()))
         lines += example_lines(one.examples)
+        lines += _points(one)
     lines += ["## How it was measured", "", *_method(report)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -163,7 +165,7 @@ def _cost(one: CollectionReport) -> list[str]:
         built = "was there" if system.build_seconds is None else f"{system.build_seconds:.1f} s"
         times = [""] * 4
         if (latency := system.latency) is not None and (search := system.search_latency) is not None:
-            times = [f"{1e3 * one:.1f}" for one in (latency.p50_seconds, latency.p95_seconds, latency.p99_seconds)]
+            times = [f"{1e3 * seconds:.1f}" for seconds in _percentiles(latency)]
             times.append(f"{1e3 * search.p50_seconds:.1f} / {1e3 * search.p95_seconds:.1f}")
         rows.append((plain(system.name), f"{system.bytes_per_document:,.0f}", built if latency else "", *times))
     header = ("", "bytes a document", "compressed in", "p50 ms", "p95 ms", "p99 ms", "of it search, p50 / p95")
@@ -193,6 +195,40 @@ def _example(one: Example) -> list[str]:
         met = ", ".join(f"{plain(query)} → {plain(token)} {value:.2f}" for query, token, value in one.matches)
         lines.append(f"  Tokens that met: {met}.")
     return lines
+
+
+def _points(one: CollectionReport) -> list[str]:
+    """Index settings; those that no other one beats are marked."""
+    if not one.points:
+        return []
+    front = {id(point) for point in pareto_front(one.points)}
+    rows = [
+        (
+            f"{point.setting}{' †' if id(point) in front else ''}",
+            "" if point.quality is None else f"{point.quality:.4f}",
+            "" if point.recall is None else f"{point.recall:.3f}",
+            f"{point.bytes_per_document:,.0f}",
+            "" if point.build_seconds is None else f"{point.build_seconds:.1f}",
+            *(f"{1e3 * seconds:.1f}" for seconds in _percentiles(point.search)),
+            " / ".join(f"{number:.0f}" for number in point.queries_per_second.values()),
+        )
+        for point in one.points
+    ]
+    measure, k = one.points[0].measure, one.points[0].k
+    threads = " / ".join(map(str, one.points[0].queries_per_second))
+    header = (
+        "bits, pooling, cells / approximated / rescored", measure, f"recall@{k}", "bytes a document", "built in s",
+        "p50 ms", "p95 ms", "p99 ms", f"queries a second, {threads} threads",
+    )  # fmt: skip
+    note = (
+        "† no other setting is as good, as fast (p95) and as small. Seconds are of the search alone, with queries "
+        f"that have just been encoded, {k} hits each; recall is that of exact MaxSim's first {k}."
+    )
+    return ["### Index settings", "", *table(header, rows), "", note, ""]
+
+
+def _percentiles(latency: Latency) -> tuple[float, float, float]:
+    return latency.p50_seconds, latency.p95_seconds, latency.p99_seconds
 
 
 def _method(report: Report) -> list[str]:

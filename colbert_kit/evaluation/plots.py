@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from colbert_kit.errors import MissingExtra
-from colbert_kit.evaluation.report import Report
+from colbert_kit.evaluation.index_points import IndexPoint, pareto_front
+from colbert_kit.evaluation.report import CollectionReport, Report
 
 __all__ = ["write_plots"]
 
@@ -44,6 +45,9 @@ def write_plots(report: Report, folder: Path) -> list[str]:
                 name = f"differences-{_file_name(one.name)}-{_file_name(first.name)}"
                 title = f"{one.name}: {second.name} against {first.name}"
                 names.append(_write(folder, name, _differences(differences, title, pair.measure)))
+        if one.points:
+            for axis in ("latency", "bytes"):
+                names.append(_write(folder, f"pareto-{axis}-{_file_name(one.name)}", _pareto(one, axis)))
     return names
 
 
@@ -138,6 +142,37 @@ def _differences(differences: Any, title: str, measure: str) -> Any:  # noqa: AN
         axes.margins(x=0.01)
 
     return (8.0, 3.0), fill
+
+
+def _pareto(one: CollectionReport, axis: Literal["latency", "bytes"]) -> Any:  # noqa: ANN401
+    """Quality of index settings against what they cost; those that no other one beats are joined and named."""
+    kinds = list(dict.fromkeys((point.nbits, point.pool_factor) for point in one.points))
+    front = pareto_front(one.points, ("quality", axis))
+
+    def cost(point: IndexPoint) -> float:
+        return 1e3 * point.search.p95_seconds if axis == "latency" else point.bytes_per_document
+
+    def fill(axes: Any) -> None:  # noqa: ANN401
+        for number, kind in enumerate(kinds):
+            mine = [point for point in one.points if (point.nbits, point.pool_factor) == kind]
+            bits, pooling = kind
+            label = f"{bits} bits" if bits else "float16"
+            axes.scatter(
+                [cost(point) for point in mine], [point.goodness for point in mine], s=26,
+                color=COLOURS[number % len(COLOURS)], marker="o^sD"[number // len(COLOURS) % 4],
+                label=f"{label}, pooled by {pooling}" if pooling > 1 else label,
+            )  # fmt: skip
+        best = sorted(front, key=cost)
+        axes.step([cost(point) for point in best], [point.goodness for point in best], where="post", color="#333333",
+                  linewidth=0.8, zorder=0)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel("p95 of a search, ms" if axis == "latency" else "bytes a document, texts included")
+        axes.set_ylabel(one.points[0].measure if one.points[0].quality is not None else f"recall@{one.points[0].k}")
+        axes.set_title(f"{one.name}: index settings", fontsize=10)
+        axes.grid(color="#dddddd")
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    return (8.0, 4.0), fill
 
 
 def _file_name(name: str) -> str:

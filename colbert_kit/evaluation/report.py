@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from colbert_kit.errors import InvalidData, InvalidInput
-from colbert_kit.evaluation.index_points import Latency
+from colbert_kit.evaluation.index_points import IndexPoint, Latency
 from colbert_kit.evaluation.significance import (
     Change,
     Comparison,
@@ -21,6 +21,7 @@ from colbert_kit.evaluation.significance import (
     compare_paired,
     correct_holm,
 )
+from colbert_kit.indexes import SearchConfig
 
 __all__ = ["CollectionReport", "Example", "Report", "System"]
 
@@ -101,6 +102,7 @@ class CollectionReport:
         relevant: By query id, documents that answer it, the most relevant first.
         systems: What was measured.
         examples: Queries that say something.
+        points: Index settings beside each other, where a sweep was asked for.
     """
 
     name: str
@@ -109,6 +111,7 @@ class CollectionReport:
     relevant: Mapping[str, tuple[str, ...]]
     systems: tuple[System, ...]
     examples: tuple[Example, ...] = ()
+    points: tuple[IndexPoint, ...] = ()
 
     def system(self, name: str) -> System:
         """One of the systems.
@@ -249,7 +252,23 @@ def _collection(content: dict[str, Any]) -> CollectionReport:
         for one in content["examples"]
     )
     relevant = {query: tuple(ids) for query, ids in content["relevant"].items()}
-    return CollectionReport(**content | {"relevant": relevant, "systems": systems, "examples": examples})
+    return CollectionReport(
+        **content
+        | {
+            "relevant": relevant,
+            "systems": systems,
+            "examples": examples,
+            "points": tuple(_point(one) for one in content["points"]),
+        }
+    )
+
+
+def _point(content: dict[str, Any]) -> IndexPoint:
+    latencies = {name: Latency(**content[name]) for name in ("search", "encode", "total")}
+    threads = {int(number): value for number, value in content["queries_per_second"].items()}
+    return IndexPoint(
+        **content | latencies | {"config": SearchConfig(**content["config"]), "queries_per_second": threads}
+    )
 
 
 def _pairwise(content: dict[str, Any]) -> PairwiseComparison:

@@ -5,11 +5,12 @@ from colbert_kit.indexes.ids import Rows, check_ids
 from colbert_kit.indexes.plaid import PLAID
 from colbert_kit.indexes.probing import SearchConfig
 from colbert_kit.indexes.reader import IndexReader
-from colbert_kit.indexes.section import EXACT_BELOW, IndexSection
+from colbert_kit.indexes.section import EXACT_BELOW, IndexSection, stage_search
 from colbert_kit.indexes.staging import (
     compress_if_due,
     stage_compaction,
     stage_documents_embeddings,
+    stage_index_copy,
     stage_removal,
     too_many_removed,
 )
@@ -26,6 +27,8 @@ __all__ = [
     "compress_if_due",
     "stage_compaction",
     "stage_documents_embeddings",
+    "stage_index_copy",
     "stage_removal",
+    "stage_search",
     "too_many_removed",
 ]

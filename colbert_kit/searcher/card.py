@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colbert_kit import hub, models
+from colbert_kit import hub
+from colbert_kit.searcher.encoding import SHIPPED
 from colbert_kit.searcher.hits import Generation
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def index_card(generation: Generation, model: Mapping[str, Any], repo_id: str, f
         facts: What the author says of it.
     """
     is_repository = facts.corpus is not None and "/" in facts.corpus and hub.is_repo_id(facts.corpus)
-    is_demo = model["id"] == models.DEMO_MODEL_ID
+    is_demo = model["id"] in SHIPPED
     metadata = {
         "pretty_name": repo_id.partition("/")[2],
         "license": facts.license,
@@ -77,7 +78,7 @@ def _about(generation: Generation, model: Mapping[str, Any], facts: Facts, is_re
         )
         corpus = f" of {known}"
     encoder = (
-        "its demo encoder" if model["id"] == models.DEMO_MODEL_ID else f"[{model['id']}]({hub.page_of(model['id'])})"
+        "a model that comes with the kit" if model["id"] in SHIPPED else f"[{model['id']}]({hub.page_of(model['id'])})"
     )
     return (
         f"A late-interaction search index of {len(generation.index):,} documents{corpus}, built with {encoder}: token "

@@ -1,20 +1,29 @@
-"""An index made from another one's stored token embeddings: nothing is encoded."""
+"""An index made from another one, of which nothing is encoded anew."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
+import numpy as np
+
 from colbert_kit import models
-from colbert_kit.documents import stage_documents_copy
+from colbert_kit.documents import stage_documents_compaction, stage_documents_copy
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import Commit
-from colbert_kit.indexes import IndexSection, stage_documents_embeddings
+from colbert_kit.indexes import (
+    IndexSection,
+    SearchConfig,
+    stage_documents_embeddings,
+    stage_index_copy,
+    stage_search,
+)
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import PackedEmbeddings
 from colbert_kit.searcher.encoding import check_pool_factor
 from colbert_kit.searcher.hits import Generation
 
-__all__ = ["stage_compressed_copy"]
+__all__ = ["stage_adoption", "stage_compressed_copy"]
 
 
 def stage_compressed_copy(
@@ -64,3 +73,31 @@ def _pooled(
         done += len(batch)
         if on_progress is not None:
             on_progress(Progress("pooling", done, total))
+
+
+def stage_adoption(commit: Commit, mine: Generation, other: Generation, config: SearchConfig | None) -> None:
+    """Put another folder's index of the same documents in place of a commit's own; texts and metadata stay.
+
+    Args:
+        commit: The commit.
+        mine: The generation that the commit begins with.
+        other: What to take the index of.
+        config: Search settings to keep with it, or None.
+
+    Raises:
+        InvalidInput: The other index is of another model or of other documents, or not compressed.
+    """
+    if other.model["fingerprint"] != mine.model["fingerprint"]:
+        raise InvalidInput("the index to take over was built with another model.")
+    if not all(one == another for one, another in itertools.zip_longest(_texts(mine), _texts(other))):
+        raise InvalidInput("the index to take over is not of the same documents in the same order; build it anew.")
+    stage_documents_compaction(commit, mine.index.rows.alive)
+    stage_index_copy(commit, other.index)
+    commit.sections["model"] = {**mine.model, "dtype": other.model["dtype"], "document": other.model["document"]}
+    stage_search(commit, config)
+
+
+def _texts(generation: Generation) -> Iterator[tuple[str, str]]:
+    for row in np.flatnonzero(generation.index.rows.alive).tolist():
+        document = generation.documents.get(row)
+        yield document["id"], document["text"]

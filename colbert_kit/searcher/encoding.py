@@ -13,7 +13,10 @@ from colbert_kit import models
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.models.inference import DType, dtype_of
 
-__all__ = ["check_pool_factor", "load_recorded", "matching_model", "model_section", "pool_factor_of"]
+__all__ = ["SHIPPED", "check_pool_factor", "load_recorded", "matching_model", "model_section", "pool_factor_of"]
+
+SHIPPED = (models.DEMO_MODEL_ID, models.DEMO_ENCODER_ID)
+"""Names of models that come with the kit, and are in no repository."""
 
 
 def model_section(model: MultiVectorEncoder, dtype: DType, pool_factor: int) -> dict[str, Any]:
@@ -115,4 +118,6 @@ def load_recorded(name: str, revision: str | None, *, device: str | None, token:
     """
     if name == models.DEMO_MODEL_ID:
         return models.load_demo(device)
+    if name == models.DEMO_ENCODER_ID:
+        return models.load_demo_encoder(device)
     return models.ColBERT(name, revision=revision, device=device, embedding_size=None, token=token)

@@ -14,7 +14,7 @@ from colbert_kit import hub, models
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import MANIFEST_NAME, NUMBERED_FOLDERS
 from colbert_kit.searcher.card import Facts, index_card
-from colbert_kit.searcher.encoding import load_recorded
+from colbert_kit.searcher.encoding import SHIPPED, load_recorded
 from colbert_kit.searcher.hits import Generation
 
 __all__ = ["push_generation"]
@@ -87,7 +87,7 @@ def _published(
     if pushed is not None and models.fingerprint(model) == expected:
         return pushed.repo_id, pushed.revision
     name, revision = (section["id"], section["revision"]) if model_id is None else (model_id, None)
-    if name != models.DEMO_MODEL_ID:
+    if name not in SHIPPED:
         if Path(name).is_dir() or not hub.is_repo_id(name):
             raise InvalidInput(
                 f"the model of this index lies in the folder {Path(name).name!r}, where others cannot get it. Push it "

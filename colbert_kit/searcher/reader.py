@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
@@ -68,16 +69,34 @@ class Reader:
         return sum(entry.size for entry in self._generation.index.snapshot.manifest.files.values())
 
     @property
+    def document_bytes(self) -> int:
+        """Those of ``num_bytes`` that are texts and metadata."""
+        return sum(path.stat().st_size for path in self._generation.documents.paths)
+
+    @property
+    def dim(self) -> int | None:
+        """Width of a token embedding; None while there is none."""
+        return self._generation.index.dim
+
+    @property
+    def document_lengths(self) -> NDArray[np.int64]:
+        """Token embeddings of each document, ``(num_documents,)``."""
+        return self._generation.index.document_lengths
+
+    @property
     def content_digest(self) -> str:
         """sha256 of what this generation holds, 64 hex digits: equal where all files are."""
         return self._generation.index.snapshot.manifest.content_digest
 
     def search_config(self, k: int = 10, config: SearchConfig | None = None) -> SearchConfig:
-        """The numbers that a search works with, none of them None; a small index scores all and has none.
+        """The numbers that a search works with: those given, kept in the folder (``configure``), or the defaults.
 
         Args:
             k: Hits wanted.
             config: As ``search``.
+
+        Returns:
+            Settings without None; all None where the index is not compressed and every document is scored.
         """
         return self._generation.index.search_config(k, config)
 
@@ -101,7 +120,7 @@ class Reader:
             subset: Ids that may be found; an empty one finds nothing.
             group_by: A metadata column of which each value is found once, by its best document:
                 ``"document_id"`` for passages.
-            config: How much work to do; chosen by ``k`` where None.
+            config: How much work to do; where None, what the folder keeps, or else a choice by ``k``.
             timings: Filled with the seconds of each stage: ``"filter"``, ``"encode"``, ``"score"``, ``"fetch"``.
 
         Returns:

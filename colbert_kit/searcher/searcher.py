@@ -165,6 +165,8 @@ class Searcher(Sharer):
     def rebuild(self, model: MultiVectorEncoder, *, on_progress: OnProgress | None = None) -> Searcher:
         """Encode the stored documents anew with another model, into a new generation of this folder.
 
+        Search settings that the folder keeps (``configure``) are dropped: they were chosen for the old model.
+
         Args:
             model: The new model.
             on_progress: As ``build``.

@@ -13,9 +13,10 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import models
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import GRACE_SECONDS, Commit, vacuum
-from colbert_kit.indexes import stage_removal, too_many_removed
+from colbert_kit.indexes import SearchConfig, stage_removal, stage_search, too_many_removed
 from colbert_kit.models.inference import DType
 from colbert_kit.progress import OnProgress
+from colbert_kit.searcher.copying import stage_adoption
 from colbert_kit.searcher.downloads import Download, open_generation
 from colbert_kit.searcher.hits import Generation
 from colbert_kit.searcher.reader import Reader
@@ -114,6 +115,41 @@ class Writer(Reader):
         with self._changing() as commit:
             compact(commit, compress=True, on_progress=on_progress)
 
+    def configure(self, config: SearchConfig | None) -> None:
+        """Keep search settings in the folder: what a search does where it is given none, here and after opening.
+
+        Changes of the documents keep them; ``rebuild`` drops them. They count for up to as many hits as they are wide
+        enough for: a deeper search looks at no fewer documents a hit than the default does.
+
+        Args:
+            config: The settings; None forgets those that are kept.
+
+        Raises:
+            FolderBusy: Another process is writing to the folder.
+
+        Example:
+            >>> searcher.configure(SearchConfig(nprobe=8, num_rescored=2048))  # doctest: +SKIP
+        """
+        with self._changing() as commit:
+            stage_search(commit, config)
+
+    def adopt(self, other: Reader, config: SearchConfig | None = None) -> None:
+        """Take over the compressed index of another folder with the same documents, in one atomic commit.
+
+        Args:
+            other: What ``compress_to`` made, of this searcher or of an ``evaluation.encoded_corpus``.
+            config: Search settings to keep with it, as ``configure``.
+
+        Raises:
+            InvalidInput: The other one has other documents or another model, or is not compressed.
+            FolderBusy: Another process is writing to the folder.
+
+        Example:
+            >>> searcher.adopt(encoded.compress_to("small", nbits=2, pool_factor=2))  # doctest: +SKIP
+        """
+        with self._changing() as commit:
+            stage_adoption(commit, self._generation, other._generation, config)
+
     def vacuum(self, *, grace_seconds: float = GRACE_SECONDS) -> int:
         """Delete files that no generation of the last ``grace_seconds`` needs; returns the bytes freed.
 
@@ -121,7 +157,7 @@ class Writer(Reader):
             InvalidInput: The folder is a download in the Hub's cache.
             FolderBusy: Another process is writing to the folder.
         """
-        self._check_writable()
+        self.check_writable()
         return vacuum(self.folder, grace_seconds=grace_seconds)
 
     def refresh(self) -> None:
@@ -145,12 +181,17 @@ class Writer(Reader):
 
     @contextlib.contextmanager
     def _committing(self, *, replace: bool = False) -> Iterator[Commit]:
-        self._check_writable()
+        self.check_writable()
         with Commit(self.folder, replace=replace) as commit:
             self.refresh()
             yield commit
 
-    def _check_writable(self) -> None:
+    def check_writable(self) -> None:
+        """Raise where the folder must not be changed.
+
+        Raises:
+            InvalidInput: It is a download in the Hub's cache.
+        """
         if self._download is not None:
             raise InvalidInput(
                 f"{self.folder} is a download in the Hub's cache and is never written to. Copy it to a folder of "

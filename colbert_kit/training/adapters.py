@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
 from torch import Tensor, nn
 
 from colbert_kit.errors import InvalidConfig, MissingExtra
-from colbert_kit.training.config import LoRA
+from colbert_kit.training.settings import LoRA
+from colbert_kit.training.sources import is_lazy
 
 __all__ = ["TRAINED", "AdapterTrainer", "ColBERTTrainer", "add_adapters", "merge_adapters"]
 
@@ -69,6 +71,15 @@ class ColBERTTrainer(MultiVectorEncoderTrainer):
             super()._save(output_dir, state_dict)
         self.accelerator.wait_for_everyone()
 
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """sentence-transformers' card measures the texts of a column, and fails on one that is not there."""
+        every = self.train_dataset
+        self.train_dataset = _without_gaps(every)
+        try:
+            super().add_model_card_callback(default_args_dict)
+        finally:
+            self.train_dataset = every
+
     def _load_best_model(self) -> None:
         """sentence-transformers' own logs what goes wrong here, and goes on with the last weights."""
         best, step = self.state.best_model_checkpoint, self.state.best_global_step
@@ -109,3 +120,14 @@ def _trained(model: nn.Module) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def _without_gaps(rows: Any) -> Any:  # noqa: ANN401 - a Dataset, a DatasetDict or None
+    """The same rows, a text that is missing read as an empty one, which the card leaves out."""
+    if isinstance(rows, DatasetDict):
+        return DatasetDict({name: _without_gaps(one) for name, one in rows.items()})
+    return rows if not isinstance(rows, Dataset) or is_lazy(rows) else rows.with_transform(_filled)
+
+
+def _filled(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: ["" if value is None else value for value in values] for name, values in batch.items()}

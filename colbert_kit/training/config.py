@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from colbert_kit.errors import InvalidConfig
+from colbert_kit.training.settings import DataSource, LoRA, Settings, TeacherSource, as_source, as_sources
 
-__all__ = ["LOSSES", "DataSource", "LoRA", "TrainingConfig"]
+__all__ = ["LOSSES", "DataSource", "LoRA", "TeacherSource", "TrainingConfig"]
 
-Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse"]
+Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse", "token_distillation"]
 LOSSES: tuple[str, ...] = get_args(Loss)
 """Names of losses that a config may give."""
 Precision = Literal["auto", "float32", "bf16", "fp16"]
@@ -24,75 +25,7 @@ TEMPERATURES: dict[str, float] = {"contrastive": 0.02, "cached_contrastive": 0.0
 to 1.0, as PyLate's do, so that a script moved from there trains as before."""
 
 
-class _Settings(BaseModel):
-    """Frozen, without unknown keys, with one-line errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
-
-    if not TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None:  # noqa: ANN401 - checked by pydantic
-            try:
-                super().__init__(**values)
-            except ValidationError as error:
-                raise InvalidConfig(_in_words(error, type(self))) from None
-
-
-class DataSource(_Settings):
-    """Where rows come from. A string stands for ``DataSource(path=...)``.
-
-    Example:
-        >>> DataSource(path="lightonai/ms-marco-en-bge", name="train", limit=1000).limit
-        1000
-    """
-
-    path: str
-    """A file (.jsonl, .csv, .tsv, .parquet, the first three also .gz), a folder of .parquet files, a Hub dataset, or,
-    for evaluation, a BEIR folder."""
-    name: str | None = None
-    """The configuration of a Hub dataset."""
-    split: str | None = None
-    """The split of a Hub dataset, ``train`` where None; of a BEIR folder, ``dev`` where None."""
-    revision: str | None = None
-    """The branch, tag or commit of a Hub dataset; a commit makes the run repeatable."""
-    columns: dict[str, str] = {}
-    """New names of columns, ``{"title": "query"}``; those not named keep theirs."""
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """Rows at most, the first ones; None takes all."""
-    queries: Annotated[DataSource | None, BeforeValidator(lambda value: _source(value))] = None
-    """``query_id`` and ``text``, where the rows hold ids and a teacher's scores."""
-    documents: Annotated[DataSource | None, BeforeValidator(lambda value: _source(value))] = None
-    """``document_id`` and ``text``; alike."""
-
-    @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
-        if (self.queries is None) != (self.documents is None):
-            raise ValueError("queries and documents belong together: rows of ids need both, rows of texts neither")
-        return self
-
-
-def _source(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
-    return {"path": str(value)} if isinstance(value, str | Path) else value
-
-
-def _sources(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
-    return tuple(_source(one) for one in (value if isinstance(value, list | tuple) else [value]))
-
-
-class LoRA(_Settings):
-    """Low-rank adapters (Hu et al., 2021): few weights are trained, and merged into the model at the end."""
-
-    rank: int = Field(default=32, ge=1)
-    """Width of an adapter. 16 to 64 is usual; weights trained grow with it."""
-    alpha: int = Field(default=64, ge=1)
-    """Adapters are scaled by ``alpha / rank``."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of an adapter's input."""
-    targets: tuple[str, ...] | None = None
-    """Names of linear layers; all of the encoder where None."""
-
-
-class TrainingConfig(_Settings):
+class TrainingConfig(Settings):
     """A training run: model, data, loss, schedule, what is kept.
 
     Frozen; equal configs make equal runs on one machine. ``from_file`` and ``to_file`` keep it as YAML or JSON.
@@ -128,9 +61,9 @@ class TrainingConfig(_Settings):
     skiplist_words: tuple[str, ...] | None = None
     """Document tokens that are not scored; the checkpoint's own or punctuation where None. Leave it empty for code."""
 
-    train: Annotated[tuple[DataSource, ...], BeforeValidator(_sources), Field(min_length=1)]
+    train: Annotated[tuple[DataSource, ...], BeforeValidator(as_sources), Field(min_length=1)]
     """Rows to learn from: one source or several, each a path or a mapping. A batch holds rows of one of them."""
-    eval: Annotated[DataSource | None, BeforeValidator(_source)] = None
+    eval: Annotated[DataSource | None, BeforeValidator(as_source)] = None
     """What the best checkpoint is chosen by: a BEIR folder, or rows like ``train``'s. Where None, ``eval_fraction`` of
     the training queries is held out."""
     eval_fraction: float = Field(default=0.01, ge=0, lt=1)
@@ -141,7 +74,12 @@ class TrainingConfig(_Settings):
     """Documents they are searched in: their own, filled up with the training set's."""
 
     loss: Loss = "contrastive"
-    """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores."""
+    """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores,
+    ``token_distillation`` needs ``teachers``."""
+    teachers: Annotated[tuple[TeacherSource, ...], BeforeValidator(as_sources)] = ()
+    """Token distillation: larger models of the same tokenizer, whose token similarities are learnt."""
+    keep_teachers: Path | None = None
+    """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
     """Scores are divided by it; 0.02 (contrastive) or 1.0 (distillation) where None."""
     score_metric: Literal["colbert", "xtr", "pylate", "fused"] = "colbert"
@@ -173,6 +111,8 @@ class TrainingConfig(_Settings):
     """Gradients are clipped to it."""
     lora: LoRA | None = None
     """Train adapters in place of the encoder's weights."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Of the encoder, in place of its own; 0 where it learns from teachers, and half the time of a step on a CPU."""
     freeze_encoder: bool = False
     """Train the projection alone: nothing is computed backwards through the encoder, which stays as it is."""
     group_by_length: bool = True
@@ -222,8 +162,12 @@ class TrainingConfig(_Settings):
             )
         if "contrastive" in self.loss and self.batch_size < 2:
             raise ValueError("a contrastive loss compares within a batch; batch_size must be 2 or more")
-        if self.loss == "margin_mse" and self.temperature is not None:
-            raise ValueError("margin_mse has no temperature")
+        if self.loss in ("margin_mse", "token_distillation") and self.temperature is not None:
+            raise ValueError(f"{self.loss} has no temperature")
+        if (self.loss == "token_distillation") != bool(self.teachers):
+            raise ValueError("teachers go with the loss token_distillation, which needs one or more")
+        if self.keep_teachers is not None and not self.teachers:
+            raise ValueError("keep_teachers is given, and there are no teachers")
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"
@@ -260,23 +204,3 @@ class TrainingConfig(_Settings):
         as_json = Path(path).suffix == ".json"
         text = json.dumps(values, indent=2) if as_json else yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         Path(path).write_text(text + ("\n" if as_json else ""), encoding="utf-8")
-
-
-def _in_words(error: ValidationError, settings: type[BaseModel]) -> str:
-    """All that is wrong, in one line."""
-    found = []
-    for one in error.errors():
-        name = ".".join(map(str, one["loc"]))
-        if one["type"] == "extra_forbidden":
-            found.append(f"{name} is no setting of {settings.__name__}")
-        elif one["type"] == "missing":
-            found.append(f"{name} is needed")
-        elif one["type"] == "value_error" or not name:
-            said = str(one["msg"]).removeprefix("Value error, ").rstrip(".")
-            found.append(f"{name}: {said}" if name else said)
-        else:
-            found.append(f"{name}: {one['msg'].lower()}, got {one['input']!r}")
-    allowed = ""
-    if any(one["type"] == "extra_forbidden" for one in error.errors()):
-        allowed = f" There are: {', '.join(settings.model_fields)}."
-    return "; ".join(dict.fromkeys(found)) + "." + allowed

@@ -19,10 +19,11 @@ from colbert_kit.training.checkpoints import (
 )
 from colbert_kit.training.config import TrainingConfig
 
-__all__ = ["CONFIG_NAME", "RESULT_NAME", "begin", "find_start", "finish"]
+__all__ = ["ADAPTERS_NAME", "CONFIG_NAME", "RESULT_NAME", "begin", "find_start", "finish", "is_finished"]
 
 logger = logging.getLogger(__name__)
 
+ADAPTERS_NAME = "adapters.safetensors"
 CONFIG_NAME = "training_config.json"
 RESULT_NAME = "training_result.json"
 
@@ -61,6 +62,18 @@ def find_start(config: TrainingConfig, override: bool) -> Path | None:
     return checkpoint
 
 
+def is_finished(config: TrainingConfig) -> bool:
+    """Whether ``output_dir`` holds this very run, finished, so that ``train`` would refuse to train it again.
+
+    Args:
+        config: The run.
+    """
+    folder = config.folder
+    if not (folder / RESULT_NAME).exists() or not (folder / CONFIG_NAME).exists():
+        return False
+    return bool(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")) == json.loads(as_json(config)))
+
+
 def begin(config: TrainingConfig, start: Path | None) -> None:
     """Make the folder ready, once nothing speaks against the run any more.
 
@@ -81,16 +94,17 @@ def begin(config: TrainingConfig, start: Path | None) -> None:
 
 
 def finish(config: TrainingConfig, result: Mapping[str, Any]) -> None:
-    """Keep the model alone, make it durable, and say that it is finished.
+    """Keep the model, and beside it what adapters and projection are by themselves; say that it is finished.
 
     Args:
         config: The run.
         result: What came of it.
     """
     folder = config.folder
-    # The first is a pickle of what the config says; both are of use while training only, as checkpoints are.
-    for name in ("training_args.bin", TRAINED):
-        (folder / name).unlink(missing_ok=True)
+    # A pickle of what the config says.
+    (folder / "training_args.bin").unlink(missing_ok=True)
+    if (folder / TRAINED).exists():
+        (folder / TRAINED).rename(folder / ADAPTERS_NAME)
     sync_tree(folder)
     write_durably(folder / RESULT_NAME, json.dumps(result, indent=2, default=str))
     drop_checkpoints(folder)

@@ -1,4 +1,7 @@
-"""What a run says while it trains: progress for whoever shows it, and lines for the log."""
+"""What a run says while it trains: progress for whoever shows it, and lines for the log.
+
+A line with figures has them also as ``record.metrics``, ``{"step", "steps", "values"}``, for handlers that draw curves.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,14 @@ class Report(TrainerCallback):
             return
         place = f"step {state.global_step} of {state.max_steps}"
         if "loss" in logs:
-            rate = float(logs.get("learning_rate", 0))
-            logger.info("%s: loss %.4f, learning rate %.2g", place, float(logs["loss"]), rate)
+            loss, rate = float(logs["loss"]), float(logs.get("learning_rate", 0))
+            more = _figures(state, {"loss": loss, "learning_rate": rate})
+            logger.info("%s: loss %.4f, learning rate %.2g", place, loss, rate, extra=more)
         elif self.metric in logs:
-            logger.info("%s: nDCG@10 %.4f on what was held out", place, float(logs[self.metric]))
+            quality = float(logs[self.metric])
+            more = _figures(state, {"nDCG@10": quality})
+            logger.info("%s: nDCG@10 %.4f on what was held out", place, quality, extra=more)
+
+
+def _figures(state: TrainerState, values: dict[str, float]) -> dict[str, Any]:
+    return {"metrics": {"step": state.global_step, "steps": state.max_steps, "values": values}}

@@ -15,6 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+from torch import nn
 from transformers import TrainerState
 
 from colbert_kit import models
@@ -29,7 +30,7 @@ from colbert_kit.training.holdout import hold_out
 from colbert_kit.training.output import begin, find_start, finish
 from colbert_kit.training.reporting import Report
 from colbert_kit.training.sources import load_rows
-from colbert_kit.training.trainer import check_model, make_trainer, metric_of, projection_of
+from colbert_kit.training.trainer import check_model, load_teachers, make_trainer, metric_of, projection_of
 
 __all__ = ["TrainingResult", "examine_config", "train"]
 
@@ -94,13 +95,14 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
     torch.manual_seed(config.seed)
     model = _load_model(config)
     rows, evaluator = hold_out(config, _load_sources(config))
-    check_model(config, model)
+    teachers = load_teachers(config)
+    check_model(config, model, teachers)
     check_run(config, model, rows, evaluator)
     with contextlib.ExitStack() as stack:
         if is_first_process():
             make_folder(config.folder)
             stack.enter_context(locked(config.folder))
-        trainer = make_trainer(config, model, rows, evaluator)
+        trainer = make_trainer(config, model, rows, evaluator, teachers)
         trainer.add_callback(Report(metric_of(evaluator), on_progress))
         if is_first_process():
             begin(config, resumed)
@@ -151,7 +153,7 @@ def examine_config(config: TrainingConfig) -> list[Finding]:
     find_start(config, override=False)
     with models.without_library_bars():
         model = _load_model(config)
-        check_model(config, model)
+        check_model(config, model, load_teachers(config))
         rows, evaluator = hold_out(config, _load_sources(config))
         return examine_run(config, model, rows, evaluator)
 
@@ -173,6 +175,10 @@ def _load_model(config: TrainingConfig) -> MultiVectorEncoder:
         skiplist_words=config.skiplist_words,
         device=config.device,
     )
+    if config.dropout is not None:
+        for module in model[0].modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
     if config.lora is not None:
         add_adapters(model, config.lora)
     if config.freeze_encoder:

@@ -13,8 +13,8 @@ from colbert_kit import data, hub
 from colbert_kit.data import ROW_SUFFIXES
 from colbert_kit.errors import InvalidData, InvalidInput
 from colbert_kit.training.columns import LABELS, is_role, split_positives
-from colbert_kit.training.config import DataSource
 from colbert_kit.training.distillation import KDProcessing
+from colbert_kit.training.settings import DataSource
 from colbert_kit.training.teachers import check_scored
 
 __all__ = ["is_lazy", "load_rows"]

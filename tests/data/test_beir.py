@@ -22,6 +22,35 @@ def test_beir_folder_is_read(folder):
     assert read_qrels(folder) == {"1": {"d1": 2}, "q2": {"d1": 0, "d2": 1}}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("queries.txt", "who?\n\n why? \n", {"0": "who?", "1": " why? "}),
+        ("queries.jsonl", '{"id": "a", "query": "who?"}\n{"_id": 2, "text": "why?"}\n', {"a": "who?", "2": "why?"}),
+        ("queries.csv", "query\nwho?\nwhy?\n", {"0": "who?", "1": "why?"}),
+        ("queries.tsv", "id\ttext\n7\twho?\n", {"7": "who?"}),
+    ],
+)
+def test_queries_are_read_from_files_of_rows_or_lines(tmp_path, name, content, expected):
+    (tmp_path / name).write_text(content)
+
+    assert read_queries(tmp_path / name) == expected
+
+
+def test_queries_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InvalidInput, match=r"there is no file or folder .*absent\.jsonl"):
+        read_queries(tmp_path / "absent.jsonl")
+    (tmp_path / "q.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n')
+    with pytest.raises(InvalidData, match=r"q\.jsonl, line 2: the query id 'a' is there already"):
+        read_queries(tmp_path / "q.jsonl")
+    (tmp_path / "q.csv").write_text("id,words\n1,x\n")
+    with pytest.raises(InvalidData, match=r"q\.csv, line 2: a query needs '_id' and 'text'; it has id, words"):
+        read_queries(tmp_path / "q.csv")
+    (tmp_path / "q.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidData, match=r"q\.txt is not UTF-8 text"):
+        read_queries(tmp_path / "q.txt")
+
+
 def test_folder_without_corpus_is_no_beir_folder(tmp_path):
     assert not is_beir_folder(tmp_path)
 

@@ -220,3 +220,19 @@ def test_a_report_is_not_replaced_unasked(report, tmp_path):
     with pytest.raises(InvalidInput, match="holds a report already"):
         write_report(report, tmp_path)
     write_report(report, tmp_path, override=True)
+
+
+def test_a_sweep_is_in_the_report_its_table_and_its_pictures(tiny_model, collection, cache, tmp_path):
+    found = evaluate_on(tiny_model, [collection], measures=("nDCG@10",), sweep=True, dtype="float32", cache=cache)
+
+    points = found.collections[0].points
+    assert {(one.nbits, one.pool_factor) for one in points} == {
+        (bits, pool) for bits in (1, 2, 4) for pool in (1, 2, 3)
+    }
+    assert all(0 <= one.recall <= 1 and 0 <= one.quality <= 1 for one in points)
+    path = write_report(found, tmp_path)
+    assert Report.read(tmp_path) == found
+    assert "| 4 bits, pooled by 2, " in path.read_text()
+    assert {"pareto-bytes-songs-test.png", "pareto-latency-songs-test.svg"} <= {
+        one.name for one in (tmp_path / "plots").iterdir()
+    }

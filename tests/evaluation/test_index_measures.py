@@ -60,7 +60,7 @@ def test_quality_and_recall_are_those_of_the_oracles(encoded, compressed, truth)
     ranked = {query: [hit.id for hit in compressed.search(text, 10, config=NARROW)] for query, text in queries.items()}
     expected = [oracles.ndcg_at_10(ranked[query], qrels[query]) for query in queries]
     assert point.quality == pytest.approx(np.mean(expected), abs=1e-6)
-    assert point.by_query == pytest.approx(dict(zip(queries, expected, strict=True)), abs=1e-6)
+    assert point.qualities == pytest.approx(dict(zip(queries, expected, strict=True)), abs=1e-6)
     shares = [len(set(ranked[query]) & set(ids)) / 10 for query, ids in truth.items()]
     assert point.recall == pytest.approx(np.mean(shares))
     assert 0 < point.recall < 1
@@ -71,7 +71,7 @@ def test_scoring_everything_has_recall_1_of_itself(encoded, exact_run):
     point = evaluation.measure_index(encoded, QUERIES, None, exact_run, how=ONCE)
 
     assert (point.recall, point.quality, point.nbits) == (1.0, None, None)
-    assert point.by_query == dict.fromkeys(QUERIES, 1.0)
+    assert point.recalls == dict.fromkeys(QUERIES, 1.0)
     assert point.setting == "float16, all documents scored"
 
 
@@ -83,14 +83,14 @@ def test_bytes_are_those_on_disk(compressed):
         path.stat().st_size for path in compressed.folder.rglob("*") if path.is_file() and path.name not in names
     )
     assert point.bytes_per_document == on_disk / 300
-    assert (point.quality, point.recall, point.by_query) == (None, None, {})
+    assert (point.quality, point.recall, point.qualities, point.recalls) == (None, None, {}, {})
 
 
 def test_the_settings_that_were_used_are_named_also_where_none_were_given(compressed):
     assert evaluation.measure_index(compressed, QUERIES, how=ONCE).config == SearchConfig(4, 4096, 1024)
     narrow = evaluation.measure_index(compressed, QUERIES, config=NARROW, how=ONCE)
     assert narrow.config == NARROW
-    assert narrow.setting == "1 bit, 1 / 20 / 10"
+    assert narrow.setting == "1 bit, nprobe 1, 20 approximated, 10 rescored"
 
 
 def test_queries_without_judgements_are_left_out(compressed, exact_run):
@@ -98,7 +98,7 @@ def test_queries_without_judgements_are_left_out(compressed, exact_run):
 
     point = evaluation.measure_index(compressed, QUERIES, qrels, exact_run, how=ONCE)
 
-    assert list(point.by_query) == ["q01"]
+    assert list(point.qualities) == ["q01"]
     assert point.num_queries == 1
 
 
@@ -169,4 +169,4 @@ def test_a_point_is_json(compressed, exact_run):
 
     assert spelled["config"] == {"nprobe": 4, "num_approximated": 4096, "num_rescored": 1024}
     assert spelled["search"]["p95_seconds"] == point.search.p95_seconds
-    assert "by_query" not in spelled
+    assert not {"qualities", "recalls"} & set(spelled)

@@ -37,7 +37,10 @@ def test_every_combination_is_measured_in_order_and_exact_scoring_once(encoded, 
     exact, *others = points
     assert exact.recall == 1.0
     by_setting = {one.setting: one for one in others}
-    assert by_setting["4 bits, 8 / 300 / 300"].recall > by_setting["1 bit, 1 / 20 / 10"].recall
+    assert (
+        by_setting["4 bits, nprobe 8, 300 approximated, 300 rescored"].recall
+        > by_setting["1 bit, nprobe 1, 20 approximated, 10 rescored"].recall
+    )
     sizes = {(one.pool_factor, one.nbits): one.bytes_per_document for one in points}
     assert sizes[1, None] > sizes[1, 4] > sizes[1, 1] > sizes[2, 1]
     assert all(one.quality is not None and one.build_seconds for one in others)
@@ -72,8 +75,8 @@ def test_an_index_of_another_corpus_in_the_same_folder_is_not_taken(encoded, tmp
 def test_settings_go_from_narrow_to_wide_around_the_default(encoded, tmp_path):
     small = encoded.compress_to(tmp_path / "small")
     found = evaluation.search_settings(small)
-    # With 300 documents, 150 rescored mean that all are.
-    assert found[-1] == SearchConfig(4, 300, 300)
+    # With 300 documents, 150 rescored mean that all are, as by default.
+    assert found[-1] == SearchConfig(4, 4096, 1024)
     assert [one.num_rescored for one in found[:-1]] == [40, 64, 128, 128]
     assert [one.num_approximated for one in found[:-1]] == [256, 512, 1024, 1024]
     assert len(set(found)) == len(found)

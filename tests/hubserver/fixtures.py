@@ -90,8 +90,8 @@ def environment_of(hub: HubServer, token: str, home: Path) -> dict[str, str]:
 def point_here(hub: HubServer, token: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set this process's ``huggingface_hub`` as if it had been imported in the environment of ``environment_of``.
 
-    Code that copied a constant at its own import keeps the copy; of those, ``datasets`` and ``transformers`` are set
-    too, if they are loaded.
+    Code that copied a constant at its own import keeps the copy; of those, ``datasets`` is set too, if it is loaded,
+    and the client that ``transformers`` has made.
     """
     from huggingface_hub import close_session, constants, hf_api
 

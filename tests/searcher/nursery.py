@@ -39,6 +39,12 @@ OPERATIONS: dict[str, Callable[[Any, Any, Path], None]] = {
     "compress": lambda kit, model, folder: kit.Searcher.open(
         folder.parent / "source", model, dtype="float32"
     ).compress_to(folder),
+    "configure": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").configure(
+        kit.indexes.SearchConfig(nprobe=2)
+    ),
+    "adopt": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").adopt(
+        kit.Searcher.open(folder.parent / "other", model, dtype="float32")
+    ),
     "vacuum": lambda kit, model, folder: kit.Searcher.open(folder, model, dtype="float32").vacuum(grace_seconds=0),
     "override": lambda kit, model, folder: kit.Searcher.build(
         folder, model, REPLACEMENT, dtype="float32", override=True

@@ -25,6 +25,8 @@ AFTER = {
     "build compressed": OLD,
     "update": OLD | {ADDED[0]["id"]},
     "compact": OLD,
+    "configure": OLD,
+    "adopt": OLD,
     "vacuum": OLD,
     "add": OLD | {one["id"] for one in ADDED},
     "remove": OLD - set(REMOVED),
@@ -97,15 +99,16 @@ def events_of(answers):
     return events
 
 
-@pytest.mark.parametrize("operation", ["add", "remove", "override"])
+@pytest.mark.parametrize("operation", ["add", "remove", "override", "configure"])
 def test_killed_at_any_event_a_change_has_happened_or_not(nursery, template, tmp_path, tiny_model, operation):
     kill_at_events(nursery, template, tmp_path, tiny_model, operation, 1)
 
 
-@pytest.mark.parametrize("operation", ["update", "compact"])
+@pytest.mark.parametrize("operation", ["update", "compact", "adopt"])
 def test_killed_at_every_fourth_event_a_rewriting_change_has_happened_or_not(
     nursery, template, tmp_path, tiny_model, operation
 ):
+    Searcher.build(tmp_path / "other", tiny_model, FIRST, dtype="float32", exact_below=0)
     kill_at_events(nursery, template, tmp_path, tiny_model, operation, 4)
 
 

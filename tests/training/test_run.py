@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import evaluation, models, training
@@ -157,6 +158,7 @@ def test_adapters_leave_the_encoder_as_it_was_until_they_are_merged(settings, tm
     for name in (one for one in moved if ".attention." in one):
         assert torch.linalg.matrix_rank(after[name] - before[name], atol=1e-5) <= 2
     assert not (result.output_dir / "trained.safetensors").exists()
+    assert any("lora_A" in name for name in load_file(result.output_dir / "adapters.safetensors"))
 
 
 def test_with_a_frozen_encoder_the_projection_alone_moves(settings, tmp_path):
@@ -315,3 +317,59 @@ def test_a_checkpoints_marker_cannot_be_changed_by_a_config(run, settings, tmp_p
 
     with pytest.raises(InvalidConfig, match="query_prefix"):
         training.train(training.TrainingConfig(**options, output_dir=tmp_path / "out"))
+
+
+def test_rows_that_lack_negatives_are_learnt_from_and_counted_in_the_card(settings, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    uneven = [
+        {"query": one["query"], "positive": one["positive"], "negative": None if n % 3 else "the old song"}
+        for n, one in enumerate(ROWS)
+    ]
+    path.write_text("\n".join(map(json.dumps, uneven)))
+    config = training.TrainingConfig(
+        **settings | {"train": str(path), "max_steps": 2, "eval_fraction": 0}, output_dir=tmp_path / "out"
+    )
+
+    training.train(config)
+
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "<code>negative</code>" in card
+    assert models.ColBERT(config.output_dir, device="cpu").encode_query("rain").shape == (8, 16)
+
+
+def test_a_run_learns_tokens_from_a_teacher_and_keeps_its_embeddings(settings, tmp_path):
+    teacher = tmp_path / "teacher"
+    # A checkpoint with lengths that the tiny encoder has positions for.
+    write_bert(tmp_path / "other")
+    models.ColBERT(
+        tmp_path / "other", embedding_size=None, query_prefix="", document_prefix="", document_length=24,
+        query_length=8, device="cpu",
+    ).save_pretrained(str(teacher))  # fmt: skip
+    options = settings | {"query_prefix": "", "document_prefix": "", "query_expansion": False, "temperature": None}
+    config = training.TrainingConfig(
+        **options | {"max_steps": 4, "eval_steps": 2}, loss="token_distillation", skiplist_words=(),
+        teachers=[{"path": str(teacher), "weight": 0.5}], keep_teachers=tmp_path / "kept",
+        output_dir=tmp_path / "out",
+    )  # fmt: skip
+
+    result = training.train(config)
+
+    assert result.steps == 4
+    assert len(list((tmp_path / "kept").glob("*/texts.idx"))) == 1
+    assert "TokenDistillation" in (tmp_path / "out" / "README.md").read_text()
+    assert models.ColBERT(config.output_dir, device="cpu").encode_document("rain").shape[1] == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "token_distillation"}, "teachers go with the loss token_distillation"),
+        ({"teachers": "somewhere"}, "teachers go with the loss token_distillation"),
+        ({"loss": "token_distillation", "teachers": "t", "temperature": 0.5}, "token_distillation has no temperature"),
+        ({"keep_teachers": "folder"}, "keep_teachers is given, and there are no teachers"),
+        ({"loss": "token_distillation", "teachers": {"path": "t", "weight": 0}}, "weight: input should be greater"),
+    ],
+)
+def test_teachers_and_their_loss_belong_together(settings, changes, message):
+    with pytest.raises(InvalidConfig, match=message):
+        training.TrainingConfig(**settings | {"temperature": None} | changes)

@@ -1,6 +1,7 @@
 """The seed's scripts: the same batches and losses with either of sentence-transformers' trainers."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
-from colbert_kit import evaluation, losses, models, utils
+from colbert_kit import evaluation, losses, models, training, utils
 from colbert_kit.errors import InvalidInput
+from colbert_kit.training.trainer import make_trainer
+from tests.checkpoints import write_bert
 
 ROWS = [
     {"query": "the old song", "positive": "who sings the song of the river", "negative": "rain on the mountain"},
@@ -88,3 +91,23 @@ def test_without_our_collator_the_loss_refuses_and_names_it(tiny_model, tmp_path
     model = copy.deepcopy(tiny_model)
     with pytest.raises(InvalidInput, match="ColBERTCollator"):
         train("sentence", model, losses.Contrastive(model), Dataset.from_list(ROWS), tmp_path, data_collator=None)
+
+
+def test_on_a_cpu_attention_in_bfloat16_is_not_the_fused_one_and_the_saved_model_does_not_say_so(tmp_path):
+    write_bert(tmp_path / "encoder")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(map(json.dumps, ROWS)))
+    seen = []
+    for precision in ("float32", "bf16"):
+        config = training.TrainingConfig(
+            model=str(tmp_path / "encoder"), train=str(rows), device="cpu", precision=precision, max_steps=1,
+            batch_size=4, eval_fraction=0, document_length=24, query_length=8, output_dir=tmp_path / precision,
+        )  # fmt: skip
+        model = models.ColBERT(config.model, document_length=24, query_length=8, device="cpu")
+        trainer = make_trainer(config, model, {"rows": training.load_rows(config.train[0])}, None)
+        trainer.train()
+        model.save_pretrained(str(tmp_path / precision))
+        seen.append(model[0].model.config._attn_implementation)
+
+    assert seen == ["sdpa", "eager"]
+    assert models.ColBERT(tmp_path / "bf16")[0].model.config._attn_implementation == "sdpa"

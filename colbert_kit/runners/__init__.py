@@ -1,0 +1,61 @@
+"""Jobs: the kit's scripts run as processes of this machine or on the Hub's, and are followed the same way.
+
+Example:
+    >>> spec = script_spec("train", ["--config", "config.yaml", "--push-to", "me/model"])  # doctest: +SKIP
+    >>> runner = HfJobsRunner("me")  # doctest: +SKIP
+    >>> job = runner.launch(spec, confirm_usd=runner.cost_ceiling(spec))  # doctest: +SKIP
+    >>> follow(runner, job.id).wait().state  # doctest: +SKIP
+    'COMPLETED'
+"""
+
+from colbert_kit.runners.arguments import JobArguments, moved_source
+from colbert_kit.runners.events import Event, Failure, Metrics, Result, format_event, parse_event
+from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor
+from colbert_kit.runners.following import Follower, JobLog, follow
+from colbert_kit.runners.hf_jobs import HfJobsRunner, login_token
+from colbert_kit.runners.job import FINAL_STATES, STATES, Job
+from colbert_kit.runners.local import LocalRunner
+from colbert_kit.runners.pushing import Pushed, Target, open_target
+from colbert_kit.runners.redaction import redacted
+from colbert_kit.runners.reporting import Report, reporting
+from colbert_kit.runners.runner import Runner
+from colbert_kit.runners.scripts import script_help, script_names, script_path, script_spec
+from colbert_kit.runners.shipping import build_wheel
+from colbert_kit.runners.spec import JobSpec
+from colbert_kit.runners.work import claim
+
+__all__ = [
+    "FINAL_STATES",
+    "OFFLINE_FLAVORS",
+    "STATES",
+    "Event",
+    "Failure",
+    "Flavor",
+    "Follower",
+    "HfJobsRunner",
+    "Job",
+    "JobArguments",
+    "JobLog",
+    "JobSpec",
+    "LocalRunner",
+    "Metrics",
+    "Pushed",
+    "Report",
+    "Result",
+    "Runner",
+    "Target",
+    "build_wheel",
+    "claim",
+    "follow",
+    "format_event",
+    "login_token",
+    "moved_source",
+    "open_target",
+    "parse_event",
+    "redacted",
+    "reporting",
+    "script_help",
+    "script_names",
+    "script_path",
+    "script_spec",
+]

@@ -1,0 +1,117 @@
+"""The demo model: all-MiniLM-L6-v2 becomes a late-interaction model of 128 dimensions, on two cores in about an hour.
+
+    python examples/demo_model.py DATA OUTPUT --teacher all-mpnet-base-v2
+
+DATA is a folder of training pairs (``scifact_train``, ``docstring_pairs``, ``debian_pairs``, ``wordnet_pairs``, each
+``.jsonl.gz``). No judgement is learnt: the similarities of the student's tokens become those of its teachers', a larger
+encoder of the same tokenizer and the student itself before its projection. What the package ships are the adapters and
+the projection that this writes: ``OUTPUT/demo.safetensors``.
+"""
+
+import argparse
+import gzip
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from colbert_kit import models, progress, training
+
+SHARES = {"scifact_train": 0.12, "docstring_pairs": 0.2, "debian_pairs": 0.4, "wordnet_pairs": 0.28}
+"""Of the rows: abstracts are few and long, glosses many and short."""
+
+MOST = {"debian_pairs": 22_000, "wordnet_pairs": 20_000}
+"""Pairs taken of the large sets."""
+
+
+def main() -> None:
+    """Train, and write what is to be shipped."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--teacher", required=True, help="all-mpnet-base-v2, a folder or on the Hub")
+    parser.add_argument("--without", nargs="*", default=[], help="training sets to leave out")
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--keep", type=Path, help="a folder for the teachers' embeddings, 2 GB for each 1.3 M tokens")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("colbert_kit").setLevel(logging.INFO)
+    rows = arguments.output / "rows.jsonl"
+    if not rows.exists():
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        write_rows(arguments, rows)
+    student = str(models.demo_encoder_folder())
+    config = training.TrainingConfig(
+        model=student,
+        embedding_size=128,
+        query_prefix="",
+        document_prefix="",
+        query_expansion=False,
+        document_length=256,
+        skiplist_words=(),
+        train=str(rows),
+        loss="token_distillation",
+        teachers=({"path": arguments.teacher, "weight": 1.0}, {"path": student, "weight": 0.5}),
+        keep_teachers=arguments.keep,
+        lora={"rank": 64, "alpha": 128},
+        dropout=0.0,
+        learning_rate=1e-3,
+        projection_learning_rate=2e-3,
+        batch_size=arguments.batch_size,
+        max_steps=arguments.steps,
+        eval_fraction=0.02,
+        eval_queries=300,
+        eval_documents=1000,
+        output_dir=arguments.output / "model",
+    )
+    with progress.terminal_progress() as on_progress:
+        print(training.train(config, on_progress=on_progress))
+    write_deltas(config, arguments.output / "demo.safetensors")
+
+
+def write_rows(arguments: argparse.Namespace, path: Path) -> None:
+    """Rows of all sets in their shares, a query with a positive and, where there is one, a negative."""
+    taking, generator = np.random.default_rng(0), np.random.default_rng(1)
+    shares = {name: share for name, share in SHARES.items() if name not in arguments.without}
+    number = arguments.steps * arguments.batch_size * 1.05
+    mixed = []
+    for name, share in shares.items():
+        with gzip.open(arguments.data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+            known = [json.loads(line) for line in file]
+        if name in MOST:
+            known = [known[place] for place in np.sort(taking.permutation(len(known))[: MOST[name]])]
+        wanted = int(number * share / sum(shares.values()))
+        for place in generator.permutation(np.resize(generator.permutation(len(known)), wanted)).tolist():
+            row = known[place]
+            positives, negatives = row.get("positives") or [row["positive"]], row.get("negatives") or [None]
+            mixed.append(
+                {
+                    "query": row["query"],
+                    "positive": positives[generator.integers(len(positives))],
+                    "negative": negatives[0],
+                }
+            )
+    with path.open("w", encoding="utf-8") as file:
+        for place in generator.permutation(len(mixed)).tolist():
+            file.write(json.dumps(mixed[place]) + "\n")
+
+
+def write_deltas(config: training.TrainingConfig, path: Path) -> None:
+    """What the training changed, as ``models.load_demo`` takes it: adapters and projection in float16."""
+    kept = {}
+    for name, value in load_file(config.folder / "adapters.safetensors").items():
+        if "lora_" in name:
+            layer, side = re.fullmatch(r"0\.(?:auto_)?model\.(.+)\.lora_([AB])\.default\.weight", name).groups()
+            kept[f"{layer}.{side}"] = value.half().contiguous()
+        else:
+            kept["projection"] = value.half().contiguous()
+    save_file(kept, path, metadata={"scale": str(config.lora.alpha / config.lora.rank)})
+    print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
