@@ -54,7 +54,8 @@ class Documents:
     """The documents of one generation: metadata in memory, texts read when they are asked for.
 
     Args:
-        snapshot: The generation; ``paths`` are its files, one after the other row for row the index's segments.
+        snapshot: The generation; ``paths`` are its files, one after the other row for row the index's segments, and
+            ``num_bytes`` what they and the files beside them take.
         fetch: Reads parts of those files, where they are not here.
 
     Raises:
@@ -68,6 +69,8 @@ class Documents:
         self._folder = snapshot.folder
         self.are_here = fetch is None
         self.paths = [snapshot.file(name) for name in names]
+        together = {side for name in names for side in (name, metadata_name(name), blocks_name(name))}
+        self.num_bytes = sum(entry.size for name, entry in snapshot.manifest.files.items() if name in together)
         if fetch is None:
             files = [_open(path) for path in self.paths]
             self._texts = local_texts(files)

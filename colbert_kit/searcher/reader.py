@@ -70,8 +70,8 @@ class Reader:
 
     @property
     def document_bytes(self) -> int:
-        """Those of ``num_bytes`` that are texts and metadata."""
-        return sum(path.stat().st_size for path in self._generation.documents.paths)
+        """Those of ``num_bytes`` that are texts and metadata, and what tells the texts' blocks."""
+        return self._generation.documents.num_bytes
 
     @property
     def dim(self) -> int | None:

@@ -7,6 +7,7 @@ from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.evaluation import MeasureConfig, encoded_corpus, measure_queries, search_run, tune
 from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import SearchConfig
+from colbert_kit.searcher.downloads import Download
 from tests.evaluation.settings import DOCUMENTS, some_qrels, some_texts
 from tests.searcher.test_searcher import contents
 
@@ -283,7 +284,7 @@ def test_what_cannot_be_tuned_is_refused(searcher, build, tmp_path, tiny_model):
     with pytest.raises(InvalidInput, match="holds no documents; there is nothing to tune"):
         tune(empty, QUERIES, max_bytes=1000)
     download = Searcher._open(
-        searcher.folder, tiny_model, dtype="float32", verify=False, device=None, links_into=tmp_path / "blobs"
+        searcher.folder, tiny_model, dtype="float32", verify=False, device=None, download=Download(tmp_path / "blobs")
     )
     with pytest.raises(InvalidInput, match="is never written to"):
         tune(download, QUERIES, max_bytes=1000)

@@ -22,7 +22,8 @@ from colbert_kit.errors import InvalidInput
 folder = Path(sys.argv[1])
 model = models.ColBERT(folder / "model", device="cpu")
 with tempfile.TemporaryDirectory() as other:  # imports all that the rest will need
-    searcher = Searcher.build(Path(other, "index"), model, [{"id": "1", "text": "a"}, {"id": "2", "text": "b"}])
+    texts = [{"id": str(number), "text": f"song {number}"} for number in range(30)]
+    searcher = Searcher.build(Path(other, "index"), model, texts, exact_below=0)
     searcher.search("a", filters=[("id", "=", "1")])
     searcher.remove(["1"])
     searcher.vacuum()
