@@ -107,7 +107,8 @@ class Documents:
 
     def metadata(self, row: int) -> dict[str, Any]:
         """The id and the metadata at a row, those that are null left out; nothing is read."""
-        [found] = self._metadata.slice(row, 1).to_pylist()
+        with self._readable():
+            [found] = self._metadata.slice(row, 1).to_pylist()
         return {name: value for name, value in found.items() if value is not None}
 
     def get(self, row: int) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class Documents:
         documents = []
         for row, (document_id, text) in zip(rows, texts, strict=True):
             metadata = self.metadata(row)
-            if metadata.pop("id") != document_id:
+            if metadata.pop("id", None) != document_id:
                 raise InvalidFolder(
                     f"{self._folder}: texts and metadata are not of the same documents. Build it again."
                 )

@@ -212,3 +212,38 @@ def test_folder_whose_manifest_is_of_something_else_is_never_replaced(tmp_path):
     with pytest.raises(InvalidFolder, match="no valid format_version"), Commit(tmp_path, replace=True):
         pass
     assert "web app" in (tmp_path / "manifest.json").read_text()
+
+
+def test_copy_takes_over_files_and_sections_and_what_a_killed_copy_left_is_no_hindrance(folder, tmp_path):
+    source = Snapshot.open(folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.npy").write_bytes(b"half")
+
+    with Commit(tmp_path / "mine") as commit:
+        commit.copy(source)
+
+    mine = Snapshot.open(tmp_path / "mine", verify=True)
+    assert (mine.manifest.files, mine.manifest.sections) == (source.manifest.files, source.manifest.sections)
+    assert not (tmp_path / "mine" / "a.npy").samefile(folder / "a.npy")
+
+
+def test_copy_of_a_damaged_file_is_refused_and_leaves_nothing(folder, tmp_path):
+    source = Snapshot.open(folder)
+    content = bytearray((folder / "a.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "a.npy").write_bytes(bytes(content))
+
+    with pytest.raises(InvalidFolder, match=r"a\.npy does not match its sha256"), Commit(tmp_path / "mine") as commit:
+        commit.copy(source)
+
+    assert not exists(tmp_path / "mine")
+    assert not (tmp_path / "mine" / "a.npy").exists()
+
+
+def test_number_is_new_in_all_folders_that_share_it(tmp_path):
+    for name in ("documents/0002.parquet", "metadata/0005.parquet", "blocks/0001.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with Commit(tmp_path) as commit:
+        assert commit.new_number("documents") == 3
+        assert commit.new_number("documents", "metadata", "blocks") == 6

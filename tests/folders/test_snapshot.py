@@ -282,3 +282,14 @@ def test_manifest_that_was_changed_is_caught_by_verify(folder, change):
     else:
         with pytest.raises(InvalidFolder, match="does not match its own sha256"):
             Snapshot.open(folder, verify=True)
+
+
+def test_files_that_lie_elsewhere_need_not_be_here_and_all_others_must(folder):
+    (folder / "a/numbers.npy").unlink()
+
+    snapshot = Snapshot(folder, verify=True, elsewhere=["a/numbers.npy"])
+
+    assert snapshot.is_whole()
+    assert snapshot.manifest.files["a/numbers.npy"].shape == (2, 3)
+    with pytest.raises(InvalidFolder, match=r"numbers\.npy is missing"):
+        Snapshot(folder, elsewhere=["b/numbers.npy"])
