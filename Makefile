@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python
-.PHONY: help install check lint fix test app bench docs
+.PHONY: help install check lint fix test app bench docs demo-model
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: ## Install the kit with all that developing needs
 	$(PYTHON) -m pip install -e ".[dev]"
@@ -34,3 +34,8 @@ bench: ## Figures of this machine, each beside a peer's
 
 docs: ## Build the site: the guides, and a reference from the docstrings; a warning fails
 	$(PYTHON) -m properdocs build --strict
+
+DATA ?= ../shared/data/train
+demo-model: ## Train the demo model anew: ten minutes on two cores
+	$(PYTHON) examples/demo_model.py $(DATA) build/demo-model
+	cp build/demo-model/demo.safetensors colbert_kit/demo/model.safetensors

