@@ -79,4 +79,4 @@ class HubConflict(HubError, RuntimeError):
 
 
 class HubUnreachable(HubError, ConnectionError):
-    """The Hub could not be reached, or was not asked because the process is offline."""
+    """The Hub could not be reached, failed or was too busy, or was not asked because the process is offline."""

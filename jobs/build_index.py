@@ -32,6 +32,8 @@
 Started again, an index that is whole is pushed, not built again; half of one is begun anew.
 """
 
+import dataclasses
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from colbert_kit import runners
@@ -41,7 +43,7 @@ def arguments() -> runners.JobArguments:
     """What the script takes."""
     parser = runners.JobArguments(__doc__)
     parser.add_source("--corpus", required=True, help="a file of rows, a folder of texts, a BEIR folder, a Hub dataset")
-    parser.add_source("--model", required=True, help="a folder or a Hub repository")
+    parser.add_argument("--model", required=True, type=published, help="a Hub repository")
     parser.add_argument("--split", default="train", help="of a Hub dataset")
     parser.add_argument("--id-column", help="the usual names if left out")
     parser.add_argument("--text-column", help="the usual names if left out")
@@ -52,11 +54,21 @@ def arguments() -> runners.JobArguments:
     return parser
 
 
+def published(model: str) -> str:
+    """A model by a name that others know too: an index says which it wants, and is of no use without."""
+    if Path(model).exists():
+        raise ArgumentTypeError(
+            f"who gets the index must get its model too, and {model} is on this machine. Push it first, "
+            f"colbert-kit push {model} me/my-model, then name the repository"
+        )
+    return model
+
+
 def main() -> None:
     """Build, unless that is done, and push."""
     with runners.reporting() as report:
         options = arguments().parse_args()
-        target = runners.open_target(options.push_to, "dataset", public=options.public)
+        runners.open_target(options.push_to, "dataset", public=options.public)
         folder = runners.claim(options.work, vars(options)) / "index"
         from colbert_kit import Searcher, data, models
 
@@ -77,8 +89,10 @@ def main() -> None:
                 pool_factor=options.pool_factor,
                 on_progress=report.progress,
             )
-        pushed = target.push(Path(folder))
-        report.result(**pushed.values(), documents=len(searcher), bytes=searcher.num_bytes)
+        pushed = searcher.push_to_hub(
+            options.push_to, private=not options.public, corpus=runners.repository_of(options.corpus)
+        )
+        report.result(**dataclasses.asdict(pushed), documents=len(searcher), bytes=searcher.num_bytes)
 
 
 if __name__ == "__main__":

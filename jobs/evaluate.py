@@ -38,7 +38,7 @@
 Started again, a report that is written is pushed, not measured again.
 """
 
-from pathlib import Path
+import dataclasses
 
 from colbert_kit import runners
 
@@ -64,7 +64,7 @@ def main() -> None:
         options = arguments().parse_args()
         if (options.model is None) == (options.index is None):
             arguments().error("give either --model or --index")
-        target = runners.open_target(options.push_to, "dataset", public=options.public)
+        runners.open_target(options.push_to, "dataset", public=options.public)
         folder = runners.claim(options.work, vars(options)) / "report"
         from colbert_kit import Searcher, evaluation, models
 
@@ -83,7 +83,8 @@ def main() -> None:
         means = {
             one.name: {name: one.system("index").mean(name) for name in found.measures} for one in found.collections
         }
-        report.result(**target.push(Path(folder)).values(), means=means)
+        pushed = evaluation.push_report(folder, options.push_to, private=not options.public)
+        report.result(**dataclasses.asdict(pushed), means=means)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@
 not mined again.
 """
 
+import dataclasses
+
 from colbert_kit import runners
 
 
@@ -55,11 +57,10 @@ def main() -> None:
     """Mine, unless that is done, and push."""
     with runners.reporting() as report:
         options = arguments().parse_args()
-        target = runners.open_target(options.push_to, "dataset", public=options.public)
-        folder = runners.claim(options.work, vars(options)) / "rows"
+        runners.open_target(options.push_to, "dataset", public=options.public)
+        path = runners.claim(options.work, vars(options)) / "rows.parquet"
         from colbert_kit import data, models, training
 
-        path = folder / "data" / "train-00000-of-00001.parquet"
         if not path.exists():
             rows = training.mine_hard_negatives(
                 models.ColBERT(options.model),
@@ -71,12 +72,12 @@ def main() -> None:
                 max_relative_score=options.max_relative_score,
                 on_progress=report.progress,
             )
-            path.parent.mkdir(parents=True, exist_ok=True)
             # Under its own name only when it is whole.
             rows.to_parquet(str(path.with_suffix(".new")))
             path.with_suffix(".new").replace(path)
-        num_rows = len(training.load_rows(training.DataSource(path=str(path))))
-        report.result(**target.push(folder).values(), rows=num_rows)
+        rows = training.load_rows(training.DataSource(path=str(path)))
+        pushed = training.push_rows(rows, options.push_to, private=not options.public)
+        report.result(**dataclasses.asdict(pushed), rows=len(rows))
 
 
 if __name__ == "__main__":

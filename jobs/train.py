@@ -34,6 +34,7 @@ The config is ``training.TrainingConfig``'s, as a file or as JSON; ``output_dir`
 says. Started again, it goes on from the last whole checkpoint; what is finished is pushed again, not trained again.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -89,16 +90,22 @@ def main() -> None:
     with runners.reporting() as report:
         options = arguments().parse_args()
         values = settings(options.config)
-        target = runners.open_target(options.push_to, "model", public=options.public)
-        from colbert_kit import training
+        runners.open_target(options.push_to, "model", public=options.public)
+        from colbert_kit import models, training
 
         config = training.TrainingConfig(**values, output_dir=Path(options.work) / "model")
         if not training.is_finished(config):
             training.train(config, on_progress=report.progress)
-        trained = json.loads((Path(options.work) / "model" / "training_result.json").read_text(encoding="utf-8"))
-        pushed = target.push(Path(options.work) / "model")
+        pushed = models.push_to_hub(
+            models.ColBERT(config.output_dir, device="cpu"),
+            options.push_to,
+            private=not options.public,
+            base_model=runners.repository_of(config.model),
+            datasets=[name for source in config.train if (name := runners.repository_of(source.path))],
+        )
+        trained = json.loads((Path(config.output_dir) / "training_result.json").read_text(encoding="utf-8"))
         figures = {name: trained[name] for name in ("steps", "best_step", "metric", "start", "best")}
-        report.result(**pushed.values(), **figures)
+        report.result(**dataclasses.asdict(pushed), **figures)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from colbert_kit.evaluation.limits import Limits, parse_bytes, parse_seconds
 from colbert_kit.evaluation.markdown import to_markdown, to_text
 from colbert_kit.evaluation.measures import MEASURES, Evaluation, evaluate, measure_queries
 from colbert_kit.evaluation.mteb_tasks import run_mteb
+from colbert_kit.evaluation.pushing import push_report
 from colbert_kit.evaluation.report import CollectionReport, Example, Report, System
 from colbert_kit.evaluation.runs import Qrels, Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.significance import (
@@ -73,6 +74,7 @@ __all__ = [
     "pareto_front",
     "parse_bytes",
     "parse_seconds",
+    "push_report",
     "recall_of",
     "run_mteb",
     "search_run",

@@ -14,10 +14,12 @@ from colbert_kit.hub.pull import (
     pull_to,
     resolve_revision,
 )
-from colbert_kit.hub.push import Pushed, push_folder
+from colbert_kit.hub.push import Pushed, make_repository, push_folder
 from colbert_kit.hub.ranges import RemoteFiles
+from colbert_kit.hub.redaction import TOKEN_PATTERN, holds_token, redacted
 
 __all__ = [
+    "TOKEN_PATTERN",
     "Pushed",
     "RemoteFiles",
     "as_code",
@@ -25,14 +27,17 @@ __all__ = [
     "commit_of",
     "discard",
     "find_file",
+    "holds_token",
     "is_repo_id",
     "make_card",
+    "make_repository",
     "page_of",
     "pull_files",
     "pull_folder",
     "pull_to",
     "push_folder",
     "read_card",
+    "redacted",
     "resolve_revision",
     "translated",
 ]

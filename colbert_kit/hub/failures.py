@@ -19,10 +19,10 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # httpx2 since version 2
 
 from colbert_kit.errors import ColbertKitError, HubConflict, HubError, HubUnreachable, NotAllowed, RepoNotFound
+from colbert_kit.hub.redaction import redacted
 
 __all__ = ["translated"]
 
-TOKEN = re.compile(r"hf_[A-Za-z0-9_]{8,}")
 LOG_IN = "log in with: hf auth login"
 
 
@@ -31,14 +31,14 @@ def translated(name: str, revision: str | None = None) -> Iterator[None]:
     """Raise what goes wrong inside as one of our Hub errors.
 
     Args:
-        name: What is read or written: a repository, or what may be one.
+        name: What is asked for: a repository, what may be one, or something else of the Hub's.
         revision: Of it, for the message.
 
     Raises:
         RepoNotFound: There is no such repository, revision or file.
         NotAllowed: The repository is private or gated, or the access token may not do this.
         HubConflict: Somebody else has changed the repository meanwhile.
-        HubUnreachable: The Hub cannot be reached, or the connection was cut.
+        HubUnreachable: The Hub cannot be reached, failed or is too busy, or the connection was cut.
         HubError: It answered with another error.
     """
     at = f" at revision {revision!r}" if revision else ""
@@ -112,9 +112,11 @@ def _by_status(status: int, name: str, said: str, seconds: str) -> ColbertKitErr
             "then try again."
         )
     if status == 429:
-        return HubError(f"the Hub had too many requests, the last one for {name}. Try again in {seconds} seconds.")
+        return HubUnreachable(
+            f"the Hub had too many requests, the last one for {name}. Try again in {seconds} seconds."
+        )
     if status >= 500:
-        return HubError(f"the Hub failed at {name} ({status}: {said}). Try again later.")
+        return HubUnreachable(f"the Hub failed at {name} ({status}: {said}). Try again later.")
     return HubError(f"the Hub refused {name} ({status}): {said}")
 
 
@@ -124,7 +126,7 @@ def _said(error: HfHubHTTPError) -> str:
 
 
 def _line(text: str) -> str:
-    return TOKEN.sub("hf_...", " ".join(text.split()))[:300]
+    return redacted(" ".join(text.split()))[:300]
 
 
 def _seconds(error: HfHubHTTPError) -> str:

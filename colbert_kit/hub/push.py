@@ -1,4 +1,4 @@
-"""Upload files as one commit: all of them are there, or none."""
+"""Make repositories, and upload files as one commit: all of them are there, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colbert_kit.errors import ColbertKitError, HubConflict, InvalidFolder, Inva
 from colbert_kit.hub.failures import translated
 from colbert_kit.hub.pull import is_repo_id, page_of
 
-__all__ = ["Pushed", "push_folder"]
+__all__ = ["Pushed", "make_repository", "push_folder"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,28 @@ class Pushed:
     repo_id: str
     revision: str
     url: str
+
+
+def make_repository(repo_id: str, *, repo_type: str = "model", private: bool = True, token: str | None = None) -> None:
+    """Make a repository unless it is there, and see that one may push to it: before an hour's work, not after it.
+
+    Args:
+        repo_id: As ``push_folder``.
+        repo_type: As ``push_folder``.
+        private: As ``push_folder``.
+        token: As ``push_folder``.
+
+    Raises:
+        InvalidInput: The name cannot be, or the repository is public.
+        NotAllowed: The token is missing, or may not write there.
+        HubUnreachable: The Hub cannot be reached.
+        HubError: It answered with another error.
+    """
+    _check_name(repo_id)
+    api = HfApi(token=token)
+    with translated(repo_id):
+        _repository(api, repo_id, repo_type, private)
+        api.auth_check(repo_id, repo_type=repo_type, write=True)
 
 
 def push_folder(
@@ -69,18 +91,12 @@ def push_folder(
         HubUnreachable: The Hub cannot be reached, or the connection was cut.
         HubError: It answered with another error.
     """
-    if not is_repo_id(repo_id) or "/" not in repo_id:
-        raise InvalidInput(f"a repository is named by its owner and its name, like 'me/my-index'; got {repo_id!r}.")
+    _check_name(repo_id)
     if missing := [name for name, source in files.items() if isinstance(source, Path) and not source.is_file()]:
         raise InvalidInput(f"{', '.join(missing[:5])}: no such file here. Nothing was pushed.")
     api = HfApi(token=token)
     with translated(repo_id):
         found = _repository(api, repo_id, repo_type, private)
-        if private and not found.private:
-            raise InvalidInput(
-                f"{repo_id!r} is public, and so would be what you push. Push with private=False (--public) if that is "
-                "what you want, or make the repository private in its settings first."
-            )
         if parent is not None and parent != found.sha:
             raise HubConflict(f"somebody has changed {repo_id!r} meanwhile; nothing was written. Try again.")
         there = {file.rfilename: file.lfs.sha256 if file.lfs else None for file in found.siblings or ()}
@@ -92,6 +108,11 @@ def push_folder(
     return Pushed(repo_id, commit, page_of(repo_id, repo_type))
 
 
+def _check_name(repo_id: str) -> None:
+    if not is_repo_id(repo_id) or "/" not in repo_id:
+        raise InvalidInput(f"a repository is named by its owner and its name, like 'me/my-index'; got {repo_id!r}.")
+
+
 def _addition(name: str, source: Path | bytes, sha256: str | None) -> CommitOperationAdd:
     addition = CommitOperationAdd(name, source)
     if sha256 is not None and addition.upload_info.sha256.hex() != sha256:
@@ -101,11 +122,17 @@ def _addition(name: str, source: Path | bytes, sha256: str | None) -> CommitOper
 
 def _repository(api: HfApi, repo_id: str, repo_type: str, private: bool) -> Any:  # noqa: ANN401 - one of three infos
     try:
-        return api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
+        found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     except RepositoryNotFoundError:
         # exist_ok: another process may be first, and one who may not see the repository is told so by what follows.
         api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
-        return api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
+        found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
+    if private and not found.private:
+        raise InvalidInput(
+            f"{repo_id!r} is public, and so would be what you push. Push with private=False (--public) if that is "
+            "what you want, or make the repository private in its settings first."
+        )
+    return found
 
 
 def _commit(api: HfApi, repo_id: str, repo_type: str, parent: str, operations: Sequence[Any], message: str) -> str:

@@ -8,6 +8,7 @@ Example:
     'COMPLETED'
 """
 
+from colbert_kit.hub import redacted
 from colbert_kit.runners.arguments import JobArguments, moved_source
 from colbert_kit.runners.events import Event, Failure, Metrics, Result, format_event, parse_event
 from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor
@@ -15,8 +16,7 @@ from colbert_kit.runners.following import Follower, JobLog, follow
 from colbert_kit.runners.hf_jobs import HfJobsRunner, login_token
 from colbert_kit.runners.job import FINAL_STATES, STATES, Job
 from colbert_kit.runners.local import LocalRunner
-from colbert_kit.runners.pushing import Pushed, Target, open_target
-from colbert_kit.runners.redaction import redacted
+from colbert_kit.runners.pushing import open_target, repository_of
 from colbert_kit.runners.reporting import Report, reporting
 from colbert_kit.runners.runner import Runner
 from colbert_kit.runners.scripts import script_help, script_names, script_path, script_spec
@@ -39,11 +39,9 @@ __all__ = [
     "JobSpec",
     "LocalRunner",
     "Metrics",
-    "Pushed",
     "Report",
     "Result",
     "Runner",
-    "Target",
     "build_wheel",
     "claim",
     "follow",
@@ -54,6 +52,7 @@ __all__ = [
     "parse_event",
     "redacted",
     "reporting",
+    "repository_of",
     "script_help",
     "script_names",
     "script_path",

@@ -55,7 +55,7 @@ class JobArguments(argparse.ArgumentParser):
         """Add where the result is pushed to, and where the work is kept meanwhile."""
         help = f"a {repo_type} repository; made if needed"
         self.add_argument("--push-to", required=True, type=_repo_id, metavar="REPO", help=help)
-        self.add_argument("--public", action="store_true", help="where the repository is made: for all to see")
+        self.add_argument("--public", action="store_true", help="for all to see; needed for a public repository")
         self.add_argument("--work", default="output", metavar="FOLDER", help="goes on with what it holds already")
 
     def error(self, message: str) -> NoReturn:

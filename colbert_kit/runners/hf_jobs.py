@@ -13,11 +13,11 @@ from typing import Any
 from huggingface_hub import HfApi, JobInfo, Volume, get_token
 
 from colbert_kit.errors import HubUnreachable, NotAllowed
+from colbert_kit.hub import redacted
 from colbert_kit.runners.commands import command_at_hub
 from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor, check_confirmed, find_flavor, flavors_of
 from colbert_kit.runners.hub_errors import asking
 from colbert_kit.runners.job import Job
-from colbert_kit.runners.redaction import redacted
 from colbert_kit.runners.runner import find_twin, secret_values
 from colbert_kit.runners.shipping import ship
 from colbert_kit.runners.spec import APP, JobSpec, parse_volume
@@ -117,8 +117,7 @@ class HfJobsRunner:
         values = secret_values(spec, self._with_token(spec, secrets or {}))
         with self._launching:
             if spec.is_script_here:
-                with asking("uploading a job's script", self.namespace):
-                    spec = ship(self._api, spec, self.files_repo)
+                spec = ship(self._api, spec, self.files_repo)
             if (twin := find_twin(self, spec)) is not None:
                 logger.warning("This very job has not ended yet: %s.", twin.id)
                 return twin

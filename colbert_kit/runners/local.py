@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from colbert_kit.errors import InvalidConfig, InvalidFolder, JobNotFound
+from colbert_kit.hub import TOKEN_PATTERN
 from colbert_kit.runners import supervisor
 from colbert_kit.runners.commands import command_here
 from colbert_kit.runners.job import Job
 from colbert_kit.runners.job_folder import JobFolder
-from colbert_kit.runners.redaction import TOKEN_PATTERN
 from colbert_kit.runners.runner import find_twin, secret_values
 from colbert_kit.runners.scripts import source_tree
 from colbert_kit.runners.spec import JobSpec

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from colbert_kit.errors import ColbertKitError
+from colbert_kit.hub import redacted
 from colbert_kit.progress import Progress
 from colbert_kit.runners.events import Event, Failure, Metrics, Result, format_event
-from colbert_kit.runners.redaction import redacted
 
 __all__ = ["Report", "reporting"]
 

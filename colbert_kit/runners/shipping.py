@@ -17,6 +17,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_url
 
 from colbert_kit.errors import InvalidConfig
+from colbert_kit.hub import translated
 from colbert_kit.runners.scripts import source_tree
 from colbert_kit.runners.spec import JobSpec
 
@@ -54,6 +55,8 @@ def ship(api: HfApi, spec: JobSpec, repo_id: str) -> JobSpec:
 
     Raises:
         InvalidConfig: The wheel cannot be built.
+        NotAllowed: The token is missing, or may not write there.
+        HubUnreachable: The Hub cannot be reached.
     """
     script = Path(str(spec.script))
     with tempfile.TemporaryDirectory(prefix="colbert-kit-ship-") as folder:
@@ -61,15 +64,16 @@ def ship(api: HfApi, spec: JobSpec, repo_id: str) -> JobSpec:
         if spec.kit is None:
             wheel = build_wheel(Path(folder))
             files[wheel.name] = wheel.read_bytes()
-    api.create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
     contents = {"README.md": CARD.encode(), **files}
-    # Not `upload_folder`: one commit has them all, and its id is what the job names.
-    commit = api.create_commit(
-        repo_id,
-        [CommitOperationAdd(name, content) for name, content in contents.items()],
-        commit_message=f"What a job of kind {spec.kind} runs",
-        repo_type="dataset",
-    )
+    with translated(repo_id):
+        api.create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
+        # Not `upload_folder`: one commit has them all, and its id is what the job names.
+        commit = api.create_commit(
+            repo_id,
+            [CommitOperationAdd(name, content) for name, content in contents.items()],
+            commit_message=f"What a job of kind {spec.kind} runs",
+            repo_type="dataset",
+        )
     named: dict[str, Any] = {}
     for field, (name, content) in zip(("script", "kit"), files.items(), strict=False):
         named[field] = hf_hub_url(repo_id, name, repo_type="dataset", revision=commit.oid, endpoint=api.endpoint)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.runners.redaction import holds_token
+from colbert_kit.hub import holds_token
 
 __all__ = ["APP", "UV_IMAGE", "JobSpec", "parse_volume"]
 

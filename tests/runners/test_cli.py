@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from colbert_kit import cli
+from colbert_kit import Searcher, cli, models
 from colbert_kit.runners import HfJobsRunner, LocalRunner, scripts, shipping
 from tests.runners.test_hf_jobs import launched, program
 
@@ -132,6 +132,29 @@ def test_a_job_of_this_machine_costs_nothing_and_is_found_by_its_folder(call, hu
     assert call("list", "--local", "--running")[1] == "No jobs.\n"
     assert call("logs", job.id, "--local", "--tail", "1")[1] == "repo_id=alice/x\n"
     assert call("cancel", job.id, "--local")[1] == f"{job.id}  COMPLETED\n"
+
+
+@pytest.mark.slow
+def test_an_index_of_a_job_is_searched_where_it_was_pushed(
+    call, hub_here, hub_environment, api, tiny_model_folder, tiny_documents, tmp_path, monkeypatch
+):
+    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET"):  # the job has them from here
+        monkeypatch.setenv(name, hub_environment[name])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    api.create_repo("alice/tiny", private=True)
+    api.upload_folder(repo_id="alice/tiny", folder_path=tiny_model_folder)
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(one) + "\n" for one in tiny_documents))
+    options = ["--corpus", str(corpus), "--model", "alice/tiny", "--push-to", "alice/index"]
+
+    code, output, errors = call("launch", "build_index", "--local", "--follow", *options)
+
+    assert (code, "repo_id=alice/index" in output) == (0, True), output + errors
+    found = Searcher.from_pretrained("alice/index")
+    here = Searcher.build(tmp_path / "here", models.ColBERT("alice/tiny", device="cpu"), tiny_documents)
+    for one in tiny_documents[:5]:
+        assert [hit.id for hit in found.search(one["text"])] == [hit.id for hit in here.search(one["text"])]
+    assert str(tmp_path) not in hub_here.repositories["datasets", "alice/index"].read("README.md").decode()
 
 
 def test_jobs_of_the_hub_are_listed_shown_and_canceled(call, hub_here, tokens):

@@ -121,6 +121,14 @@ def test_files_of_this_machine_are_named_in_full_here_and_refused_elsewhere(tmp_
         script_spec("build_index", arguments)
 
 
+def test_an_index_is_not_built_with_a_model_that_others_cannot_get(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my-model").mkdir()
+    arguments = ["--corpus", "me/corpus", "--model", "my-model", "--push-to", "me/index"]
+    with pytest.raises(InvalidInput, match=r"my-model is on this machine\. Push it first, colbert-kit push my-model"):
+        script_spec("build_index", arguments, is_elsewhere=False)
+
+
 def test_collections_keep_their_splits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("my-set").mkdir()
@@ -129,6 +137,46 @@ def test_collections_keep_their_splits(tmp_path, monkeypatch):
     assert spec.arguments[2:5] == ("--collections", "scifact", f"{tmp_path}/my-set:dev")
     with pytest.raises(InvalidInput, match="my-set is on this machine"):
         script_spec("evaluate", arguments)
+
+
+def test_a_config_is_sent_as_text_and_names_no_file_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pairs.jsonl", "queries.jsonl", "documents.jsonl"):
+        Path(name).touch()
+    config = {
+        "model": "me/model",
+        "train": [
+            "pairs.jsonl",
+            {"path": "me/scored", "queries": "queries.jsonl", "documents": {"path": "documents.jsonl", "limit": 9}},
+        ],
+        "eval": "me/dev",
+        "output_dir": "somewhere",
+        "keep_teachers": "kept",
+        "loss": "token_distillation",
+        "teachers": [{"path": "me/teacher", "weight": 2.0}],
+    }
+    Path("config.yaml").write_text(json.dumps(config))
+    arguments = ["--config", "config.yaml", "--push-to", "me/trained"]
+
+    option, text, *rest = script_spec("train", arguments, is_elsewhere=False).arguments
+    sent = json.loads(text)
+    assert (option, rest) == ("--config", ["--push-to", "me/trained"])
+    assert [source["path"] for source in sent["train"]] == [str(tmp_path / "pairs.jsonl"), "me/scored"]
+    assert sent["train"][1]["queries"]["path"] == str(tmp_path / "queries.jsonl")
+    assert sent["train"][1]["documents"] == {"path": str(tmp_path / "documents.jsonl"), "limit": 9}
+    assert (sent["model"], sent["eval"]["path"], sent["teachers"][0]["path"]) == ("me/model", "me/dev", "me/teacher")
+    assert sent["keep_teachers"] == str(tmp_path / "kept")
+    assert "output_dir" not in sent
+
+    with pytest.raises(InvalidInput, match=r"pairs\.jsonl is on this machine, and the job is not"):
+        script_spec("train", arguments)
+    config["train"] = ["me/pairs"]
+    sent = json.loads(script_spec("train", ["--config", json.dumps(config), *arguments[2:]]).arguments[1])
+    assert "keep_teachers" not in sent
+    with pytest.raises(InvalidConfig, match="learning_rat is no setting of TrainingConfig"):
+        script_spec("train", ["--config", json.dumps({**config, "learning_rat": 1}), *arguments[2:]])
+    with pytest.raises(InvalidConfig, match="--config is neither a file nor JSON"):
+        script_spec("train", ["--config", "{broken", *arguments[2:]])
 
 
 def test_a_timeout_is_a_number_with_a_unit():

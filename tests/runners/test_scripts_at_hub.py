@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import DatasetCard, ModelCard
 
 from colbert_kit import Searcher, evaluation, models, training
-from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.runners import HfJobsRunner, JobLog, LocalRunner, follow, parse_event, script_path, script_spec
 from tests.training.runs import ROWS
 
@@ -80,6 +80,9 @@ def test_a_model_is_trained_by_a_job_and_loads_from_where_it_was_pushed(
     assert (result["repo_id"], result["steps"], repository.visibility) == ("alice/trained", 6, "private")
     model = models.ColBERT("alice/trained", revision=result["revision"], device="cpu")
     assert models.fingerprint(model) != models.fingerprint(models.ColBERT("alice/tiny", device="cpu"))
+    card = ModelCard(repository.read("README.md").decode())
+    assert (card.data.base_model, card.data.datasets) == ("alice/tiny", ["alice/pairs"])
+    assert result["best"] in [one.metric_value for one in card.data.eval_results]
     # The kit that trained came out of the wheel, whose sha256 was compared.
     assert [one for one in stocked.traffic.all("GET", "*/colbert_kit-0.1.0-py3-none-any.whl") if one.status < 400]
 
@@ -112,10 +115,16 @@ def test_negatives_are_mined_a_corpus_indexed_and_both_are_used_from_the_hub(run
     assert built.result["documents"] == len(tiny_documents)
     assert built.progress.stage
     searcher = Searcher.from_pretrained("alice/index", revision=built.result["revision"])
+    assert models.record_of(searcher.model).revision == stocked.repositories["models", "alice/tiny"].branches["main"]
     here = Searcher.build(tmp_path / "here", models.ColBERT("alice/tiny", device="cpu"), tiny_documents)
     queries = [one["text"] for one in tiny_documents[:5]]
     found, expected = searcher.search_many(queries), here.search_many(queries)
-    assert [[hit.id for hit in hits] for hits in found] == [[hit.id for hit in hits] for hits in expected]
+    assert [[(hit.id, hit.text) for hit in hits] for hits in found] == [
+        [(hit.id, hit.text) for hit in hits] for hits in expected
+    ]
+    card = DatasetCard(stocked.repositories["datasets", "alice/index"].read("README.md").decode())
+    assert card.data.to_dict()["source_datasets"] == ["alice/corpus"]
+    assert "encoder:alice/tiny" in card.data.tags
 
 
 def test_a_model_is_measured_by_a_job_of_this_machine_and_the_report_is_pushed(
@@ -149,49 +158,10 @@ def test_a_model_is_measured_by_a_job_of_this_machine_and_the_report_is_pushed(
     report = evaluation.Report.read(tmp_path / "report.json")
     index = report.collections[0].system("index")
     assert result["means"] == {"songs:test": {name: index.mean(name) for name in report.measures}}
-    assert {"report.md", "model-index.yaml"} <= set(pushed.resolve().files)
+    assert {"README.md", "report.md", "model-index.yaml"} <= set(pushed.resolve().files)
+    assert "(http" in pushed.read("README.md").decode().partition("[alice/tiny]")[2]
     for path in Path(runner.folder).rglob("*"):
         assert path.is_dir() or tokens.write.encode() not in path.read_bytes(), path
-
-
-def test_a_config_is_sent_as_text_and_names_no_file_of_this_machine(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("pairs.jsonl", "queries.jsonl", "documents.jsonl"):
-        Path(name).touch()
-    config = {
-        "model": "me/model",
-        "train": [
-            "pairs.jsonl",
-            {"path": "me/scored", "queries": "queries.jsonl", "documents": {"path": "documents.jsonl", "limit": 9}},
-        ],
-        "eval": "me/dev",
-        "output_dir": "somewhere",
-        "keep_teachers": "kept",
-        "loss": "token_distillation",
-        "teachers": [{"path": "me/teacher", "weight": 2.0}],
-    }
-    Path("config.yaml").write_text(json.dumps(config))
-    arguments = ["--config", "config.yaml", "--push-to", "me/trained"]
-
-    option, text, *rest = script_spec("train", arguments, is_elsewhere=False).arguments
-    sent = json.loads(text)
-    assert (option, rest) == ("--config", ["--push-to", "me/trained"])
-    assert [source["path"] for source in sent["train"]] == [str(tmp_path / "pairs.jsonl"), "me/scored"]
-    assert sent["train"][1]["queries"]["path"] == str(tmp_path / "queries.jsonl")
-    assert sent["train"][1]["documents"] == {"path": str(tmp_path / "documents.jsonl"), "limit": 9}
-    assert (sent["model"], sent["eval"]["path"], sent["teachers"][0]["path"]) == ("me/model", "me/dev", "me/teacher")
-    assert sent["keep_teachers"] == str(tmp_path / "kept")
-    assert "output_dir" not in sent
-
-    with pytest.raises(InvalidInput, match=r"pairs\.jsonl is on this machine, and the job is not"):
-        script_spec("train", arguments)
-    config["train"] = ["me/pairs"]
-    sent = json.loads(script_spec("train", ["--config", json.dumps(config), *arguments[2:]]).arguments[1])
-    assert "keep_teachers" not in sent
-    with pytest.raises(InvalidConfig, match="learning_rat is no setting of TrainingConfig"):
-        script_spec("train", ["--config", json.dumps({**config, "learning_rat": 1}), *arguments[2:]])
-    with pytest.raises(InvalidConfig, match="--config is neither a file nor JSON"):
-        script_spec("train", ["--config", "{broken", *arguments[2:]])
 
 
 def run_script(name, *arguments, environment, kill_when=None):
@@ -228,7 +198,7 @@ def test_training_that_was_killed_goes_on_and_what_could_not_be_pushed_is_pushed
     stocked.faults.refuse("POST", "/api/models/alice/trained/commit/*", 403, message="no more")
     code, log = run_script(*arguments, environment=hub_environment)
     assert code == 1
-    assert log.failure.startswith("pushing to alice/trained for 'alice' is not allowed: ")
+    assert log.failure.startswith("the access token may not do this with 'alice/trained': no more")
     assert log.lines()[-1] == log.failure
     assert log.result is None
     assert min(one.step for one in log.metrics()) > 4
@@ -273,7 +243,7 @@ def test_a_job_that_cannot_push_ends_before_its_work_and_says_why(runner, stocke
     job = runner.launch(spec, confirm_usd=1.0)
     follower = follow(runner, job.id)
     assert follower.wait(300).message == "Job failed with exit code: 1. Reason: Error"
-    assert follower.log.failure.startswith("making bob/index for 'bob' is not allowed: ")
+    assert follower.log.failure.startswith("the access token may not do this with 'bob/index': ")
     assert follower.log.progress is None
 
 

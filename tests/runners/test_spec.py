@@ -5,8 +5,7 @@ import json
 import pytest
 
 from colbert_kit.errors import InvalidConfig
-from colbert_kit.runners import JobSpec
-from colbert_kit.runners.redaction import redacted
+from colbert_kit.runners import JobSpec, redacted
 from colbert_kit.runners.spec import parse_volume
 
 COMMIT, SHA256 = "a1" * 20, "b2" * 32
