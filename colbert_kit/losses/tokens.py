@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ class TokenDistillation(nn.Module):
         model: The student; ``torch.compile(model)`` too.
         teachers: Multi-vector models; they are not trained, nor saved.
         weights: Of the teachers; alike where None.
+        context: To each token embedding of a teacher so much of its text's mean is added, both of unit length, before
+            they are compared: the student's tokens then say what their text is about as well. Encoders that were
+            trained to be pooled gain by it (``colbert_kit/demo/README.md``); 0 leaves tokens as they are.
         keep: A folder in which the teachers' embeddings are kept, 2 bytes a dimension of each token, so that a text is
             encoded once; None encodes each batch anew.
 
@@ -51,6 +55,7 @@ class TokenDistillation(nn.Module):
         teachers: Sequence[MultiVectorEncoder],
         weights: Sequence[float] | None = None,
         *,
+        context: float = 0.0,
         keep: str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -60,14 +65,21 @@ class TokenDistillation(nn.Module):
                 f"TokenDistillation needs a teacher or more, each with a positive weight, got {len(teachers)} "
                 f"teachers and the weights {weights}."
             )
+        if not 0 <= context < math.inf:
+            raise InvalidConfig(f"context must be 0 or more, got {context!r}.")
         self.model = model
+        self.context = float(context)
         self.weights = [weight / sum(weights) for weight in weights]
         # Not a module's own, or they would be counted, moved and saved with the student.
         self._teachers = [_Teacher(model, one, keep) for one in teachers]
 
     def get_config_dict(self) -> dict[str, Any]:
         """What a model card says of the loss."""
-        return {"teachers": [one.name for one in self._teachers], "weights": self.weights}
+        return {
+            "teachers": [one.name for one in self._teachers],
+            "weights": self.weights,
+            "context": self.context,
+        }
 
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -92,12 +104,23 @@ class TokenDistillation(nn.Module):
         similarities = student[0] @ torch.cat(student[1:]).T
         targets = torch.zeros_like(similarities)
         for weight, teacher in zip(self.weights, self._teachers, strict=True):
-            known = [teacher(*one)[mask] for one, mask in zip(inputs, masks, strict=True)]
+            known = [
+                _with_context(teacher(*one), one[1], self.context)[mask]
+                for one, mask in zip(inputs, masks, strict=True)
+            ]
             targets += weight * (known[0] @ torch.cat(known[1:]).T)
         if not similarities.numel():
             raise InvalidInput("TokenDistillation: the batch has no token to be scored.")
         loss: Tensor = SCALE * (similarities - targets).square().mean()
         return loss
+
+
+def _with_context(embeddings: Tensor, attention_mask: Tensor, context: float) -> Tensor:
+    """Unit token embeddings ``(texts, tokens, dim)`` with a share of their text's mean, of unit length again."""
+    if context == 0:
+        return embeddings
+    mean = (embeddings * attention_mask[..., None]).sum(dim=1, keepdim=True)
+    return nn.functional.normalize(embeddings + context * nn.functional.normalize(mean, dim=-1), dim=-1)
 
 
 class _Teacher:

@@ -78,6 +78,8 @@ class TrainingConfig(Settings):
     ``token_distillation`` needs ``teachers``."""
     teachers: Annotated[tuple[TeacherSource, ...], BeforeValidator(as_sources)] = ()
     """Token distillation: larger models of the same tokenizer, whose token similarities are learnt."""
+    teacher_context: float = Field(default=0.0, ge=0)
+    """Token distillation: so much of its text's mean is added to each of a teacher's token embeddings."""
     keep_teachers: Path | None = None
     """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -166,8 +168,8 @@ class TrainingConfig(Settings):
             raise ValueError(f"{self.loss} has no temperature")
         if (self.loss == "token_distillation") != bool(self.teachers):
             raise ValueError("teachers go with the loss token_distillation, which needs one or more")
-        if self.keep_teachers is not None and not self.teachers:
-            raise ValueError("keep_teachers is given, and there are no teachers")
+        if (self.keep_teachers is not None or self.teacher_context) and not self.teachers:
+            raise ValueError("keep_teachers or teacher_context is given, and there are no teachers")
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"

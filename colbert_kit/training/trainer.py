@@ -221,7 +221,7 @@ def _loss(
         )
     if config.loss == "token_distillation":
         weights = [one.weight for one in config.teachers]
-        return losses.TokenDistillation(model, teachers, weights, keep=keep)
+        return losses.TokenDistillation(model, teachers, weights, context=config.teacher_context, keep=keep)
     return losses.MarginMSE(model, score_metric=metric)
 
 

@@ -78,6 +78,27 @@ def test_the_loss_is_the_mean_squared_difference_of_token_similarities(student, 
     assert found.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_with_context_each_token_of_the_teacher_has_a_share_of_its_texts_mean(student, teachers):
+    loss = losses.TokenDistillation(student, teachers[:1], context=0.5)
+    found = loss(features_of(utils.ColBERTCollator(student)(ROWS)))
+
+    def mixed(encode, texts):
+        tokens = []
+        for text in texts:
+            own = np.asarray(encode(text), dtype=np.float64)
+            mean = own.mean(axis=0)
+            tokens += [one + 0.5 * mean / np.linalg.norm(mean) for one in own]
+        return np.array([one / np.linalg.norm(one) for one in tokens])
+
+    queries = [row["query"] for row in ROWS]
+    documents = [row["positive"] for row in ROWS] + ["bread"]
+    target = mixed(teachers[0].encode_query, queries) @ mixed(teachers[0].encode_document, documents).T
+    expected = 100 * ((cosines(student, queries, documents) - target) ** 2).mean()
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(InvalidConfig, match="context must be 0 or more"):
+        losses.TokenDistillation(student, teachers, context=-1.0)
+
+
 def test_only_the_student_learns(student, teachers):
     loss = losses.TokenDistillation(student, teachers)
     loss(features_of(utils.ColBERTCollator(student)(ROWS))).backward()

@@ -366,7 +366,7 @@ def test_a_run_learns_tokens_from_a_teacher_and_keeps_its_embeddings(settings, t
         ({"loss": "token_distillation"}, "teachers go with the loss token_distillation"),
         ({"teachers": "somewhere"}, "teachers go with the loss token_distillation"),
         ({"loss": "token_distillation", "teachers": "t", "temperature": 0.5}, "token_distillation has no temperature"),
-        ({"keep_teachers": "folder"}, "keep_teachers is given, and there are no teachers"),
+        ({"keep_teachers": "folder"}, "keep_teachers or teacher_context is given, and there are no teachers"),
         ({"loss": "token_distillation", "teachers": {"path": "t", "weight": 0}}, "weight: input should be greater"),
     ],
 )
