@@ -17,18 +17,31 @@ SPACE = {"SPACE_ID": "me/search", "SYSTEM": "spaces", "HF_TOKEN": "hf_of_the_spa
     [
         pytest.param(SPACE, None, None, "hf_of_the_space", "space", None, (), False, id="a stranger in a Space"),
         pytest.param(
-            SPACE, None, SIGNED_IN, "hf_of_the_space", "space", "hf_oauth_visitor", ("ada", "engines"), False,
+            SPACE,
+            None,
+            SIGNED_IN,
+            "hf_of_the_space",
+            "space",
+            "hf_oauth_visitor",
+            ("ada", "engines"),
+            False,
             id="a signed-in visitor of a Space",
         ),
         pytest.param({}, None, None, "hf_mine", "local", "hf_mine", (), True, id="one person's machine"),
         pytest.param({}, None, None, None, "local", None, (), True, id="one person's machine without a token"),
         pytest.param({}, "0.0.0.0", None, "hf_mine", "server", None, (), False, id="a server for others"),
-        pytest.param({}, "0.0.0.0", SIGNED_IN, "hf_mine", "server", None, (), False, id="a sign-in that a server made up"),
-        pytest.param({"GRADIO_SERVER_NAME": "0.0.0.0"}, None, None, "hf_mine", "server", None, (), False, id="bound by variable"),
+        pytest.param(
+            {}, "0.0.0.0", SIGNED_IN, "hf_mine", "server", None, (), False, id="a sign-in that a server made up"
+        ),
+        pytest.param(
+            {"GRADIO_SERVER_NAME": "0.0.0.0"}, None, None, "hf_mine", "server", None, (), False, id="bound by variable"
+        ),
         pytest.param({"GRADIO_SHARE": "True"}, None, None, "hf_mine", "server", None, (), False, id="a public link"),
-        pytest.param({"SYSTEM": "spaces"}, "127.0.0.1", None, "hf_mine", "space", None, (), False, id="a Space without its id"),
+        pytest.param(
+            {"SYSTEM": "spaces"}, "127.0.0.1", None, "hf_mine", "space", None, (), False, id="a Space without its id"
+        ),
     ],
-)  # fmt: skip
+)
 def test_who_acts(environment, host, sign_in, stored, place, token, namespaces, machine):
     actor = resolve_actor(sign_in, PROFILE, environment=environment, host=host, stored_token=stored)
     assert (actor.place, actor.token, actor.namespaces) == (place, token, namespaces)
