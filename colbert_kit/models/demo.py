@@ -91,7 +91,7 @@ def load_demo(device: str | None = None) -> MultiVectorEncoder:
 def load_demo_encoder(device: str | None = None) -> MultiVectorEncoder:
     """Load what the demo model was made of: all-MiniLM-L6-v2's own 384-d token embeddings, without a projection.
 
-    It was never trained for MaxSim, and yet reaches nDCG@10 0.71 on SciFact (``benchmarks/quality.py``).
+    It was never trained for MaxSim, and yet reaches nDCG@10 0.71 on SciFact (``colbert_kit/demo/README.md``).
 
     Args:
         device: As ``ColBERT``.
