@@ -36,6 +36,6 @@ docs: ## Build the site: the guides, and a reference from the docstrings; a warn
 	$(PYTHON) -m properdocs build --strict
 
 DATA ?= ../shared/data/train
-demo-model: ## Train the demo model anew: half an hour on one core
+demo-model: ## Train the demo model anew: an hour on one core
 	$(PYTHON) examples/demo_model.py $(DATA) build/demo-model
 	cp build/demo-model/demo.safetensors colbert_kit/demo/model.safetensors

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import torch
 
 from colbert_kit import models
 from colbert_kit.models import demo
@@ -96,4 +97,9 @@ def test_the_demo_model_is_made_of_real_pairs(shared_data, tmp_path, monkeypatch
     assert "steps=2" in capsys.readouterr().out
     made, shipped = load_file(tmp_path / "demo.safetensors"), load_file(demo.deltas_path())
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in shipped.items()}
-    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 8
+    assert len((tmp_path / "rows-1.jsonl").read_text().splitlines()) == 8
+    monkeypatch.setattr(demo, "deltas_path", lambda: tmp_path / "demo.safetensors")
+    trained, loaded = models.ColBERT(tmp_path / "model-2", device="cpu"), models.load_demo("cpu")
+    texts = ["does vitamin D prevent flu?", "tides"]
+    for one, other in zip(trained.encode_query(texts), loaded.encode_query(texts), strict=True):
+        assert torch.allclose(one, other, atol=2e-3)  # float16 beside float32
