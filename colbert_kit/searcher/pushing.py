@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from colbert_kit import hub, models
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import MANIFEST_NAME, NUMBERED_FOLDERS
 from colbert_kit.searcher.card import Facts, index_card
+from colbert_kit.searcher.downloads import open_generation
 from colbert_kit.searcher.encoding import SHIPPED, load_recorded
 from colbert_kit.searcher.hits import Generation
 
-__all__ = ["push_generation"]
+__all__ = ["preview_card", "push_generation"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,36 @@ def push_generation(
         owned=OWNED,
         sha256={name: entry.sha256 for name, entry in manifest.files.items()},
     )
+
+
+def preview_card(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    model_id: str | None = None,
+    license: str | None = None,
+    language: Sequence[str] = (),
+    corpus: str | None = None,
+) -> str:
+    """The card that ``Searcher.push_to_hub`` would write, without loading the model or asking the Hub.
+
+    Args:
+        folder: The index.
+        repo_id: As ``push_to_hub``.
+        model_id: As ``push_to_hub``.
+        license: As ``push_to_hub``.
+        language: As ``push_to_hub``.
+        corpus: As ``push_to_hub``.
+
+    Raises:
+        InvalidFolder: The folder is missing or damaged.
+
+    Example:
+        >>> print(preview_card("my-index", "me/my-index", license="cc-by-4.0"))  # doctest: +SKIP
+    """
+    generation = open_generation(Path(folder))
+    section = {**generation.model, "id": model_id or generation.model["id"]}
+    return index_card(generation, section, repo_id, Facts(license, language, corpus))
 
 
 def _published(
