@@ -20,7 +20,7 @@ from colbert_kit.app.index_render import (
 )
 from colbert_kit.app.indexing import KIND, CardFacts, Indexing
 from colbert_kit.app.prediction import predict
-from colbert_kit.app.render import message_html
+from colbert_kit.app.render import escape, message_html
 from colbert_kit.app.shelf import IndexFacts
 from colbert_kit.app.uploads import Roles, Source
 from colbert_kit.errors import ColbertKitError, InvalidInput
@@ -29,6 +29,9 @@ __all__ = ["NONE", "IndexHandlers"]
 
 NONE = ""
 """What a choice of a column gives where there is none."""
+
+UNCHANGED: tuple[Any, ...] = (gr.skip(),) * 4
+"""The list of indexes, and what is said of the chosen one."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,19 @@ class IndexHandlers:
     def __init__(self, indexing: Indexing) -> None:
         self.indexing = indexing
 
+    @property
+    def introduction(self) -> str:
+        """What to do, where there are no documents yet."""
+        return (
+            '<p class="ck-status">Choose files with a document a row, or texts with a document each. You see them as '
+            "the model will before anything is built. Indexes are kept in "
+            f"{escape(str(self.indexing.shelf.home))}.</p>"
+        )
+
     def look_at_files(self, paths: list[str] | None) -> tuple[Any, ...]:
         """Read what was uploaded."""
         if not paths:
-            return self._unseen("")
+            return self._unseen(self.introduction)
         try:
             self._actor("Indexing")
             return self._see(self.indexing.take_files(paths))
@@ -141,30 +153,28 @@ class IndexHandlers:
             return gr.skip(), message_html(str(error))
         return gr.Dropdown(choices=list(names), value=names[0]), ""
 
-    def choose(self, index: str | None) -> tuple[str, Any]:
+    def choose(self, index: str | None) -> tuple[str, str]:
         """What the chosen index holds, and the name that it would be pushed by."""
-        if not index:
-            return '<p class="ck-message" role="status">None yet. Build one above, and it is listed here.</p>', ""
         try:
             self._actor("Indexing")
-            return facts_html(IndexFacts.read(self.indexing.shelf.find(index))), index
+            return facts_html(IndexFacts.read(self.indexing.shelf.find(index))), index or ""
         except ColbertKitError as error:
             return message_html(str(error)), ""
 
     def tick(self, job_id: str | None) -> tuple[Any, ...]:
         """How the job stands; when it has ended, the list of indexes is new."""
         if job_id is None:
-            return gr.skip(), gr.Timer(active=False), gr.Button(visible=False), gr.skip()
+            return gr.skip(), gr.Timer(active=False), gr.Button(visible=False), *UNCHANGED
         try:
             self._actor("Indexing")
             view = self.indexing.jobs.look(job_id)
         except ColbertKitError as error:
-            return message_html(str(error)), gr.Timer(active=False), gr.Button(visible=False), gr.skip()
-        listed = gr.skip()
+            return message_html(str(error)), gr.Timer(active=False), gr.Button(visible=False), *UNCHANGED
+        listed = UNCHANGED
         if view.is_final:
             name = str(view.result.get("folder", "")).rpartition("/")[2]
             listed = self._listed(name)
-        return index_job_html(view), gr.Timer(active=not view.is_final), gr.Button(visible=not view.is_final), listed
+        return index_job_html(view), gr.Timer(active=not view.is_final), gr.Button(visible=not view.is_final), *listed
 
     def cancel(self, job_id: str | None) -> None:
         """End the job."""
@@ -175,11 +185,15 @@ class IndexHandlers:
     def restore(self) -> tuple[Any, ...]:
         """After the page was closed: the job that still runs, and the indexes."""
         job_id = self.indexing.jobs.unfinished(KIND)
-        return job_id, gr.Timer(active=job_id is not None), self._listed("")
+        return job_id, gr.Timer(active=job_id is not None), *self._listed("")
 
-    def _listed(self, name: str) -> Any:  # noqa: ANN401 - an update of the list
+    def _listed(self, name: str) -> tuple[Any, ...]:
+        """The list of indexes with one chosen; nothing to choose from is not shown."""
         names = self.indexing.shelf.names()
-        return gr.Dropdown(choices=names, value=name if name in names else names[0] if names else None)
+        if not names:
+            return gr.Column(visible=False), gr.skip(), "", ""
+        chosen = name if name in names else names[0]
+        return gr.Column(visible=True), gr.Dropdown(choices=names, value=chosen), *self.choose(chosen)
 
     def _started(self, what: str, start: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a function of the actor
         try:

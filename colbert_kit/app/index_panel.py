@@ -38,15 +38,16 @@ def _build(panel: gr.Blocks, do: IndexHandlers) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     seen, job = gr.State(None), gr.State(None)
     files, dataset, split, read = _source_widgets()
-    columns = gr.HTML(elem_id="index-columns", padding=False)
+    columns = gr.HTML(do.introduction, elem_id="index-columns", padding=False)
     with gr.Column(visible=False) as plan:
         roles, shape, preview_area, predicted = _plan_widgets()
-        with gr.Row(equal_height=True):
+        with gr.Row():
             name = gr.Textbox(label="Name of the index", scale=3, elem_id="index-name")
             build = gr.Button("Build the index", variant="primary", scale=1, min_width=160, elem_id="index-build")
     state = gr.HTML(elem_id="index-job", padding=False)
     cancel = gr.Button("Cancel", visible=False, size="sm", elem_id="index-cancel")
-    index, facts, add, ids, remove, push = _manage_widgets()
+    with gr.Column(visible=False) as manage:
+        index, facts, add, ids, remove, push = _manage_widgets()
     timer = gr.Timer(1.0, active=False)
 
     looked = [seen, columns, *roles, name, plan]
@@ -59,16 +60,16 @@ def _build(panel: gr.Blocks, do: IndexHandlers) -> None:
     ):
         event(call, inputs, looked, api_visibility="private").then(do.show, [seen, *choices], shown, **quiet)
     for widget in choices:
-        getattr(widget, "input", widget.change)(do.show, [seen, *choices], shown, **quiet)
+        widget.change(do.show, [seen, *choices], shown, trigger_mode="always_last", **quiet)
 
-    started = [job, state, timer]
+    started, listed = [job, state, timer], [manage, index, facts, push.name]
     build.click(do.build, [seen, name, *choices], started, **quiet)
     add.click(do.add, [seen, index, *roles, shape[-1]], started, **quiet)
     remove.click(do.remove, [index, ids], started, **quiet)
-    timer.tick(do.tick, job, [state, timer, cancel, index], queue=False, **quiet)
+    timer.tick(do.tick, job, [state, timer, cancel, *listed], queue=False, **quiet)
     cancel.click(do.cancel, job, **quiet)
-    panel.load(do.restore, outputs=[job, timer, index], **quiet)
-    index.change(do.choose, index, [facts, push.name], **quiet)
+    panel.load(do.restore, outputs=[job, timer, *listed], **quiet)
+    index.input(do.choose, index, [facts, push.name], **quiet)
 
     said = [index, *push.inputs]
     push.owners.click(do.namespaces, outputs=[push.owner, push.card], **quiet)
@@ -88,9 +89,9 @@ def _source_widgets() -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.Button]:
         )
         with gr.Column(scale=2, min_width=260):
             dataset = gr.Textbox(label="or a dataset of the Hub", placeholder="owner/name", elem_id="index-dataset")
-            with gr.Row(equal_height=True):
+            with gr.Row():
                 split = gr.Textbox(label="Split", value="train", min_width=90, elem_id="index-split")
-                read = gr.Button("Read it", min_width=90, elem_id="index-read")
+                read = gr.Button("Read it", min_width=110, elem_id="index-read")
     return files, dataset, split, read
 
 
@@ -111,12 +112,37 @@ def _plan_widgets() -> tuple[list[Any], list[Any], gr.HTML, gr.HTML]:
         preview_area = gr.HTML(elem_id="index-preview", padding=False)
     with gr.Row():
         model = gr.Textbox(
-            label="Model", placeholder="the demo model, or a folder or repository", scale=2, elem_id="index-model"
+            label="Model",
+            info="A folder or a repository; the demo model where empty",
+            scale=2,
+            min_width=260,
+            elem_id="index-model",
         )
-        nbits = gr.Radio([1, 2, 4, 8], value=4, label="Bits a dimension", elem_id="index-nbits")
-        pool = gr.Radio([1, 2, 3], value=1, label="Pool similar tokens by", elem_id="index-pool")
         words = gr.Number(
-            value=0, precision=0, minimum=0, label="Cut into passages of words; 0: do not", elem_id="index-words"
+            value=0,
+            precision=0,
+            minimum=0,
+            label="Passages",
+            info="Words of each; 0 keeps documents whole",
+            min_width=220,
+            elem_id="index-words",
+        )
+    with gr.Row():
+        nbits = gr.Radio(
+            [1, 2, 4, 8],
+            value=4,
+            label="Bits a dimension",
+            info="Fewer are smaller",
+            min_width=260,
+            elem_id="index-nbits",
+        )
+        pool = gr.Radio(
+            [1, 2, 3],
+            value=1,
+            label="Pool tokens by",
+            info="One kept for so many similar ones",
+            min_width=260,
+            elem_id="index-pool",
         )
     predicted = gr.HTML(elem_id="index-predicted", padding=False)
     return [role_id, text, title, metadata], [model, nbits, pool, words], preview_area, predicted
@@ -147,15 +173,17 @@ def _manage_widgets() -> tuple[gr.Dropdown, gr.HTML, gr.Button, gr.Textbox, gr.B
 
 
 def _push_widgets() -> _Push:
-    with gr.Row(equal_height=True):
+    with gr.Row():
         owner = gr.Dropdown(label="Owner", choices=[], allow_custom_value=True, min_width=150, elem_id="push-owner")
-        owners = gr.Button("Who am I?", min_width=110, scale=0, elem_id="push-owners")
+        owners = gr.Button("Who am I?", min_width=130, scale=0, elem_id="push-owners")
         name = gr.Textbox(label="Name", min_width=180, scale=2, elem_id="push-name")
     with gr.Row():
         licence = gr.Textbox(label="License of the documents", placeholder="cc-by-4.0", elem_id="push-license")
         language = gr.Textbox(label="Languages", placeholder="en, fr", elem_id="push-language")
         corpus = gr.Textbox(label="What they are", placeholder="a dataset, or words", elem_id="push-corpus")
-        model_id = gr.Textbox(label="The model's repository", info="Where it lies in a folder", elem_id="push-model")
+        model_id = gr.Textbox(
+            label="The model's repository", placeholder="where it lies in a folder", elem_id="push-model"
+        )
     public = gr.Checkbox(label="Public, for all to see", value=False, elem_id="push-public")
     with gr.Row():
         show = gr.Button("Show the card", elem_id="push-show")

@@ -44,7 +44,7 @@ def preview_html(documents: Sequence[dict[str, Any]], *, is_demo: bool) -> str:
     cards = "".join(_document(one, is_demo=is_demo) for one in documents)
     note = "Each model reads a beginning of its own length."
     if is_demo:
-        note = f"The model reads the first {DEMO_LENGTH} tokens, about {WORDS_READ} words; what is beyond is pale."
+        note = f"The model reads the first {DEMO_LENGTH} tokens, about {WORDS_READ} words; what is beyond is slanted."
     return (
         f'<p class="ck-timings">The first {len(documents)} documents as they will be indexed. {note}</p>'
         f'<div class="ck-preview" role="region" aria-label="The first documents" tabindex="0">'
@@ -79,7 +79,7 @@ def facts_html(facts: IndexFacts) -> str:
     return (
         f'<p class="ck-facts"><span>{facts.num_documents:,} documents</span><span>{bytes_text(facts.num_bytes)}</span>'
         f"<span>{kind}{pooled}</span><span>model {escape(facts.model)}</span><span>{escape(str(facts.folder))}</span>"
-        f"</p><p>{search_link(facts.folder)}</p>"
+        f"{search_link(facts.folder)}</p>"
     )
 
 
@@ -120,14 +120,14 @@ def _document(document: dict[str, Any], *, is_demo: bool) -> str:
     if is_demo and (words := list(re.finditer(r"\S+", text)))[WORDS_READ:]:
         read = text[: words[WORDS_READ - 1].end()]
     beyond = text[len(read) :]
-    shown, pale = read[:SHOWN_CHARACTERS], beyond[: max(0, SHOWN_CHARACTERS - len(read))]
-    rest = " …" if len(shown) + len(pale) < len(text) else ""
+    shown, slanted = read[:SHOWN_CHARACTERS], beyond[: max(0, SHOWN_CHARACTERS - len(read))]
+    rest = " …" if len(shown) + len(slanted) < len(text) else ""
     facts = "".join(
         f"<span>{escape(name)}: {escape(str(value)[:EXAMPLE_CHARACTERS])}</span>"
         for name, value in document.items()
-        if name not in ("id", "text")
+        if name not in ("id", "text", "title")
     )
     return (
         f'<li class="ck-card"><p class="ck-facts"><span class="ck-score">{escape(document["id"])}</span>{facts}</p>'
-        f'<p class="ck-text" dir="auto">{escape(shown)}<span class="ck-beyond">{escape(pale)}{rest}</span></p></li>'
+        f'<p class="ck-text" dir="auto">{escape(shown)}<span class="ck-beyond">{escape(slanted)}{rest}</span></p></li>'
     )

@@ -90,6 +90,7 @@ def keep_files(paths: Sequence[str], home: Path) -> tuple[str, ...]:
 
     Raises:
         InvalidInput: There are too many, they are too large, or of a kind that cannot be read.
+        InvalidData: One is damaged, or unpacks to more than may be.
     """
     files = [Path(path) for path in paths]
     _check_kinds(files)
@@ -98,6 +99,8 @@ def keep_files(paths: Sequence[str], home: Path) -> tuple[str, ...]:
             f"at most {MAX_BYTES // 10**6} MB can be uploaded here, these are {size / 1e6:,.0f} MB. From a terminal "
             "any size can be indexed: colbert-kit index FILE -o FOLDER."
         )
+    for path in files:
+        _check_unpacked(path)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     for old in home.iterdir():
         if time.time() - old.stat().st_mtime > KEPT_SECONDS:
@@ -132,7 +135,6 @@ def rows_of(source: Source) -> Iterator[Row]:
         if data.without_gz(path) in TEXT_SUFFIXES:
             yield _text_row(path)
         else:
-            _check_unpacked(path)
             yield from data.read_rows(path)
 
 

@@ -100,12 +100,15 @@ def preview_card(
 
     Raises:
         InvalidFolder: The folder is missing or damaged.
+        InvalidInput: The model lies in a folder.
 
     Example:
         >>> print(preview_card("my-index", "me/my-index", license="cc-by-4.0"))  # doctest: +SKIP
     """
     generation = open_generation(Path(folder))
-    section = {**generation.model, "id": model_id or generation.model["id"]}
+    name = model_id or generation.model["id"]
+    _check_others_can_get(name)
+    section = {**generation.model, "id": name}
     return index_card(generation, section, repo_id, Facts(license, language, corpus))
 
 
@@ -118,13 +121,8 @@ def _published(
     if pushed is not None and models.fingerprint(model) == expected:
         return pushed.repo_id, pushed.revision
     name, revision = (section["id"], section["revision"]) if model_id is None else (model_id, None)
+    _check_others_can_get(name)
     if name not in SHIPPED:
-        if Path(name).is_dir() or not hub.is_repo_id(name):
-            raise InvalidInput(
-                f"the model of this index lies in the folder {Path(name).name!r}, where others cannot get it. Push it "
-                "first: models.push_to_hub(searcher.model, 'me/my-model'), then push the index; if it is on the Hub "
-                "already, say where: model_id='me/my-model' (--model-id)."
-            )
         revision = revision or hub.resolve_revision(name, token=token)
     found = models.fingerprint(load_recorded(name, revision, device="cpu", token=token))
     if found != expected:
@@ -133,3 +131,12 @@ def _published(
             f"with ({expected[:12]}). Push that one: models.push_to_hub(searcher.model, 'me/my-model')."
         )
     return name, revision
+
+
+def _check_others_can_get(name: str) -> None:
+    if name not in SHIPPED and (Path(name).is_dir() or not hub.is_repo_id(name)):
+        raise InvalidInput(
+            f"the model of this index lies in the folder {Path(name).name!r}, where others cannot get it. Push it "
+            "first: models.push_to_hub(searcher.model, 'me/my-model'), then push the index; if it is on the Hub "
+            "already, say where: model_id='me/my-model' (--model-id)."
+        )

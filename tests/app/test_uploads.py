@@ -92,14 +92,15 @@ def test_there_is_a_limit_of_rows_of_bytes_and_of_what_is_unpacked(tmp_path, mon
     monkeypatch.setattr(uploads, "MAX_BYTES", 10)
     with pytest.raises(InvalidInput, match="at most 0 MB can be uploaded"):
         keep_files(source.files, tmp_path / "uploads")
+    monkeypatch.setattr(uploads, "MAX_BYTES", 10**6)
     monkeypatch.setattr(uploads, "MAX_UNPACKED_BYTES", 1000)
     bomb = tmp_path / "bomb.jsonl.gz"
     bomb.write_bytes(gzip.compress(b" " * 10_000_000))
     with pytest.raises(InvalidData, match=r"bomb.jsonl.gz unpacks to more than"):
-        look(Source(files=(str(bomb),)))
+        keep_files([str(bomb)], tmp_path / "uploads")
     bomb.write_bytes(b"this is not packed")
     with pytest.raises(InvalidData, match=r"bomb.jsonl.gz cannot be read"):
-        look(Source(files=(str(bomb),)))
+        keep_files([str(bomb)], tmp_path / "uploads")
 
 
 @pytest.mark.parametrize(
