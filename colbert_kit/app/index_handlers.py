@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from colbert_kit import hub, runners
-from colbert_kit.app.actor import Actor, resolve_actor
+from colbert_kit import hub
+from colbert_kit.app.actor import Actor
 from colbert_kit.app.columns import Looked, detect_roles, look, preview
 from colbert_kit.app.index_render import (
     card_html,
@@ -19,6 +19,7 @@ from colbert_kit.app.index_render import (
     preview_html,
 )
 from colbert_kit.app.indexing import KIND, CardFacts, Indexing
+from colbert_kit.app.job_handling import look_at_job, owner_of_machine, start_job
 from colbert_kit.app.prediction import predict
 from colbert_kit.app.render import escape, message_html
 from colbert_kit.app.shelf import IndexFacts
@@ -62,7 +63,7 @@ class IndexHandlers:
         if not paths:
             return self._unseen(self.introduction)
         try:
-            self._actor("Indexing")
+            owner_of_machine("Indexing")
             return self._see(self.indexing.take_files(paths))
         except ColbertKitError as error:
             return self._unseen(message_html(str(error)))
@@ -70,7 +71,7 @@ class IndexHandlers:
     def look_at_dataset(self, repo_id: str | None, split: str | None) -> tuple[Any, ...]:
         """Read the first rows of a dataset."""
         try:
-            self._actor("Indexing")
+            owner_of_machine("Indexing")
             return self._see(self.indexing.take_dataset(repo_id or "", split or ""))
         except ColbertKitError as error:
             return self._unseen(message_html(str(error)))
@@ -115,12 +116,12 @@ class IndexHandlers:
                 token=_reading_token(actor, seen, model),
             )
 
-        return self._started("Indexing", start)
+        return start_job("Indexing", start)
 
     def add(self, seen: Seen | None, index: str | None, *choices: Any) -> tuple[Any, ...]:  # noqa: ANN401
         """Start to add the documents above."""
         roles, words = _roles(*choices[:4]), choices[4]
-        return self._started(
+        return start_job(
             "Adding documents",
             lambda actor: self.indexing.add(
                 index, _source(seen), roles, _words(words), _reading_token(actor, seen, None)
@@ -129,18 +130,18 @@ class IndexHandlers:
 
     def remove(self, index: str | None, ids: str | None) -> tuple[Any, ...]:
         """Start to remove."""
-        return self._started("Removing documents", lambda actor: self.indexing.remove(index, (ids or "").splitlines()))
+        return start_job("Removing documents", lambda actor: self.indexing.remove(index, (ids or "").splitlines()))
 
     def push(self, index: str | None, *facts: Any) -> tuple[Any, ...]:  # noqa: ANN401
         """Start to push."""
-        return self._started(
+        return start_job(
             "Pushing", lambda actor: self.indexing.push(index, _card_facts(*facts), actor.require_token("Pushing"))
         )
 
     def card(self, index: str | None, *facts: Any) -> str:  # noqa: ANN401
         """The card that a push will write."""
         try:
-            self._actor("Pushing")
+            owner_of_machine("Pushing")
             return card_html(self.indexing.card(index, _card_facts(*facts)))
         except ColbertKitError as error:
             return message_html(str(error))
@@ -148,7 +149,7 @@ class IndexHandlers:
     def namespaces(self) -> tuple[Any, str]:
         """Where one may push to, asked of the Hub when it is wanted."""
         try:
-            names = hub.find_namespaces(self._actor("Pushing").require_token("Pushing"))
+            names = hub.find_namespaces(owner_of_machine("Pushing").require_token("Pushing"))
         except ColbertKitError as error:
             return gr.skip(), message_html(str(error))
         return gr.Dropdown(choices=list(names), value=names[0]), ""
@@ -156,29 +157,21 @@ class IndexHandlers:
     def choose(self, index: str | None) -> tuple[str, str]:
         """What the chosen index holds, and the name that it would be pushed by."""
         try:
-            self._actor("Indexing")
+            owner_of_machine("Indexing")
             return facts_html(IndexFacts.read(self.indexing.shelf.find(index))), index or ""
         except ColbertKitError as error:
             return message_html(str(error)), ""
 
     def tick(self, job_id: str | None) -> tuple[Any, ...]:
         """How the job stands; when it has ended, the list of indexes is new."""
-        if job_id is None:
-            return gr.skip(), gr.Timer(active=False), gr.Button(visible=False), *UNCHANGED
-        try:
-            self._actor("Indexing")
-            view = self.indexing.jobs.look(job_id)
-        except ColbertKitError as error:
-            return message_html(str(error)), gr.Timer(active=False), gr.Button(visible=False), *UNCHANGED
-        listed = UNCHANGED
-        if view.is_final:
-            name = str(view.result.get("folder", "")).rpartition("/")[2]
-            listed = self._listed(name)
-        return index_job_html(view), gr.Timer(active=not view.is_final), gr.Button(visible=not view.is_final), *listed
+        view, updates = look_at_job(self.indexing.jobs, job_id, index_job_html)
+        if view is None or not view.is_final:
+            return *updates, *UNCHANGED
+        return *updates, *self._listed(str(view.result.get("folder", "")).rpartition("/")[2])
 
     def cancel(self, job_id: str | None) -> None:
         """End the job."""
-        self._actor("Indexing")
+        owner_of_machine("Indexing")
         if job_id is not None:
             self.indexing.jobs.cancel(job_id)
 
@@ -194,18 +187,6 @@ class IndexHandlers:
             return gr.Column(visible=False), gr.skip(), "", ""
         chosen = name if name in names else names[0]
         return gr.Column(visible=True), gr.Dropdown(choices=names, value=chosen), *self.choose(chosen)
-
-    def _started(self, what: str, start: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a function of the actor
-        try:
-            job_id = start(self._actor(what))
-        except ColbertKitError as error:
-            return gr.skip(), message_html(str(error)), gr.skip()
-        return job_id, '<p class="ck-status" role="status">Starting …</p>', gr.Timer(active=True)
-
-    def _actor(self, what: str) -> Actor:
-        actor = resolve_actor(stored_token=runners.login_token())
-        actor.require_machine(what)
-        return actor
 
     def _see(self, source: Source) -> tuple[Any, ...]:
         looked = look(source)

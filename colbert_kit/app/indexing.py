@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from colbert_kit import hub, runners
+from colbert_kit import hub
 from colbert_kit.app.index_job import BUILDING
-from colbert_kit.app.local_jobs import LocalJobs, environment_here
+from colbert_kit.app.local_jobs import LocalJobs
 from colbert_kit.app.shelf import Shelf
 from colbert_kit.app.uploads import Roles, Source, keep_files
-from colbert_kit.errors import ColbertKitError, InvalidInput, JobNotFound
+from colbert_kit.errors import InvalidInput, JobNotFound
 
 __all__ = ["KIND", "CardFacts", "Indexing"]
 
 KIND = "index"
 MODULE = "colbert_kit.app.index_job"
-SECONDS_FOR_CARD = 120
 WORD = re.compile(r"[\w.-]*")
 
 
@@ -166,7 +161,7 @@ class Indexing:
             InvalidInput: There is no such index, or the repository's name cannot be.
             ColbertKitError: The card could not be made.
         """
-        return str(_run_now("card", self._push_plan(name, facts))["card"])
+        return str(self.jobs.run_now(MODULE, "card", self._push_plan(name, facts))["card"])
 
     def _push_plan(self, name: str | None, facts: CardFacts) -> dict[str, Any]:
         if "/" not in facts.repo_id or not hub.is_repo_id(facts.repo_id):
@@ -190,21 +185,3 @@ def _documents(source: Source, roles: Roles, passage_words: int | None) -> dict[
         "roles": dataclasses.asdict(roles),
         "passage_words": passage_words,
     }
-
-
-def _run_now(what: str, plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Run a piece of a job that takes seconds, in a process that imports torch so that this one need not."""
-    command = [sys.executable, "-m", MODULE, what, json.dumps(plan)]
-    environment = {**os.environ, **environment_here()}
-    try:
-        run = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS_FOR_CARD, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ColbertKitError("that took too long; try again when the machine has less to do.") from error
-    log = runners.JobLog()
-    for line in run.stdout.splitlines():
-        log.add(line)
-    if log.result is None:
-        raise ColbertKitError(log.failure or "that could not be done: see the server's log.")
-    return log.result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 
 import colbert_kit
 from colbert_kit import runners
-from colbert_kit.errors import InvalidInput
+from colbert_kit.errors import ColbertKitError, InvalidInput
 from colbert_kit.progress import Progress
 
 __all__ = ["JobView", "LocalJobs"]
 
 TIMEOUT_SECONDS = 24 * 3600
+SECONDS_NOW = 180
 LINES_LOOKED_AT = 200
 LINES_SHOWN = 30
 LONGEST_PLAN = 100_000
@@ -92,6 +94,35 @@ class LocalJobs:
             labels={"what": what},
         )
         return self.runner.launch(spec, secrets=secrets).id
+
+    def run_now(self, module: str, what: str, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do something that takes seconds in a process that may import torch, so that this one need not.
+
+        Args:
+            module: As ``launch``.
+            what: As ``launch``.
+            plan: As ``launch``.
+
+        Returns:
+            The result that it reports.
+
+        Raises:
+            ColbertKitError: It failed, or took too long.
+        """
+        command = [sys.executable, "-m", module, what, json.dumps(plan)]
+        environment = {**os.environ, **environment_here()}
+        try:
+            run = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=SECONDS_NOW, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ColbertKitError("that took too long; try again when the machine has less to do.") from error
+        log = runners.JobLog()
+        for line in run.stdout.splitlines():
+            log.add(line)
+        if run.returncode or log.result is None:
+            raise ColbertKitError(log.failure or "that could not be done, and nothing says why.")
+        return log.result
 
     def look(self, job_id: str) -> JobView:
         """A job as it stands.

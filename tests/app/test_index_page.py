@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from colbert_kit.app.index_panel import NOT_HERE, build_index_panel
 from tests.app.serving import ROOT, serving
 from tests.hubserver import HubServer
 from tests.hubserver.fixtures import add_accounts, environment_of
@@ -148,10 +147,3 @@ def test_nothing_overflows_in_either_theme_at_any_width(visit, songs, theme, wid
     page = visit(width, theme)
     upload(page, songs)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_on_a_machine_of_others_a_line_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
-    panel = json.dumps(build_index_panel().get_config_file(), default=str)
-    assert NOT_HERE in panel
-    assert "index-build" not in panel
