@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ def _compare(plan: Plan, report: runners.Report) -> None:
     from colbert_kit import evaluation
 
     folders = [Path(plan[name]) for name in ("first", "second")]
-    first, second = map(evaluation.Report.read, folders)
+    # By the names that the page lists them by; titles are models, and may be one model twice.
+    first, second = (replace(evaluation.Report.read(folder), title=folder.name) for folder in folders)
     found = evaluation.compare_reports(first, second, num_changes=NUM_CHANGES)
     texts = _texts(folders, [one for examples in found.examples.values() for one in examples])
     report.result(
@@ -156,7 +157,8 @@ def _texts(folders: Iterable[Path], examples: Iterable[Example]) -> dict[str, st
         try:
             for document in evaluation.load_collection(name).documents():
                 if (document_id := document["id"]) in wanted:
-                    found.setdefault(document_id, str(document["text"])[:SNIPPET])
+                    text = str(document["text"])
+                    found.setdefault(document_id, text if len(text) <= SNIPPET else f"{text[:SNIPPET]} …")
         except ColbertKitError:
             # The figures are worth showing without the texts.
             continue

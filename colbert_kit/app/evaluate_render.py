@@ -68,7 +68,7 @@ def _collection(one: Mapping[str, Any], measures: Sequence[str]) -> str:
     head = ["", *measures, f"95 % of {measures[0]}", "Judged@10", "p50 ms", "Bytes a document"]
     cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     rows = "".join(_system_row(system, measures) for system in one["systems"])
-    verdicts = "".join(f"<li>{escape(verdict)}</li>" for verdict in one["verdicts"])
+    verdicts = "".join(f"<li>{escape(verdict[:1].upper() + verdict[1:])}</li>" for verdict in one["verdicts"])
     table = f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>"
     return (
         f'<h4 class="ck-title">{escape(one["name"])} <small>{one["num_documents"]:,} documents, '
