@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from colbert_kit.app.uploads import EMPTY, Roles, Source, documents_of, rows_of, within_limits
+from colbert_kit.app.uploads import EMPTY, Roles, Source, documents_of, rows_of
 from colbert_kit.errors import InvalidData, InvalidInput
 
 __all__ = ["PREVIEWED", "Column", "Looked", "detect_roles", "look", "preview"]
@@ -93,7 +93,7 @@ def look(source: Source) -> Looked:
         HubError: The Hub does not help.
     """
     found = Looked(is_whole=not source.repo_id)
-    rows = within_limits(rows_of(source))
+    rows = rows_of(source)
     for row, place in itertools.islice(rows, HUB_ROWS) if source.repo_id else rows:
         found.num_rows += 1
         for name, value in row.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -63,7 +64,7 @@ class _Handlers:
         view, updates = look_at_job(self.evaluating.jobs, job_id, evaluate_job_html)
         if view is None or view.state != "COMPLETED":
             return *updates, *UNCHANGED
-        return *updates, *self._listed(str(view.result.get("folder", "")).rpartition("/")[2])
+        return *updates, *self._listed(Path(str(view.result["folder"])).name)
 
     def cancel(self, job_id: str | None) -> None:
         """End the job."""
@@ -83,7 +84,7 @@ class _Handlers:
     def _listed(self, name: str) -> tuple[Any, Any, str]:
         names = self.evaluating.names()
         chosen = name if name in names else names[0] if names else None
-        others = [("nothing", ""), *names]
+        others = [("nothing", ""), *((one, one) for one in names)]
         return gr.Dropdown(choices=names, value=chosen), gr.Dropdown(choices=others, value=""), self.show(chosen, "")
 
 

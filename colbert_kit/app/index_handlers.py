@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -165,9 +166,9 @@ class IndexHandlers:
     def tick(self, job_id: str | None) -> tuple[Any, ...]:
         """How the job stands; when it has ended, the list of indexes is new."""
         view, updates = look_at_job(self.indexing.jobs, job_id, index_job_html)
-        if view is None or not view.is_final:
+        if view is None or view.state != "COMPLETED" or "folder" not in view.result:
             return *updates, *UNCHANGED
-        return *updates, *self._listed(str(view.result.get("folder", "")).rpartition("/")[2])
+        return *updates, *self._listed(Path(str(view.result["folder"])).name)
 
     def cancel(self, job_id: str | None) -> None:
         """End the job."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import os
 import secrets
 import shutil
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from colbert_kit import data, hub
 from colbert_kit.errors import InvalidData, InvalidInput
 
-__all__ = ["MAX_ROWS", "SUFFIXES", "Roles", "Source", "documents_of", "keep_files", "rows_of", "within_limits"]
+__all__ = ["MAX_ROWS", "SUFFIXES", "Roles", "Source", "documents_of", "keep_files", "rows_of"]
 
 TEXT_SUFFIXES = (".txt", ".md")
 SUFFIXES = (*data.ROW_SUFFIXES, *TEXT_SUFFIXES, ".gz")
@@ -121,16 +120,17 @@ def keep_files(paths: Sequence[str], home: Path) -> tuple[str, ...]:
 
 
 def rows_of(source: Source) -> Iterator[Row]:
-    """Read rows as they come, each with its place.
+    """Read rows as they come, each with its place: of files as many as may be, of a dataset all.
 
     Raises:
-        InvalidData: A row cannot be read, or there are too many; the message names the line.
+        InvalidData: A row cannot be read, or a file has too many; the message names the line.
         InvalidInput: There is no such dataset.
         HubError: The Hub does not help.
     """
-    if source.repo_id:
-        yield from _hub_rows(source)
-        return
+    return _hub_rows(source) if source.repo_id else _within_limits(_file_rows(source))
+
+
+def _file_rows(source: Source) -> Iterator[Row]:
     for path in map(Path, source.files):
         if data.without_gz(path) in TEXT_SUFFIXES:
             yield _text_row(path)
@@ -138,12 +138,7 @@ def rows_of(source: Source) -> Iterator[Row]:
             yield from data.read_rows(path)
 
 
-def within_limits(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, as many as may be.
-
-    Raises:
-        InvalidData: There are more.
-    """
+def _within_limits(rows: Iterator[Row]) -> Iterator[Row]:
     for number, (row, place) in enumerate(rows):
         if number >= MAX_ROWS:
             raise InvalidData(
@@ -163,7 +158,7 @@ def documents_of(source: Source, roles: Roles, passage_words: int | None = None)
     Raises:
         InvalidData: A row has no id of its own or no text; the message names the line.
     """
-    documents = _documents(within_limits(rows_of(source)), roles)
+    documents = _documents(rows_of(source), roles)
     if passage_words is None:
         return documents
     return data.split_passages(documents, passage_words=passage_words, overlap_words=passage_words // 4)
@@ -255,6 +250,5 @@ def _hub_rows(source: Source) -> Iterator[Row]:
         rows = data.load_hub_dataset(
             source.repo_id, config=source.config, split=source.split, revision=None, streaming=True
         )
-        # One more than is allowed, so that the limit is noticed.
-        for number, row in enumerate(itertools.islice(rows, MAX_ROWS + 1), start=1):
+        for number, row in enumerate(rows, start=1):
             yield dict(row), f"{source.repo_id}, row {number}"

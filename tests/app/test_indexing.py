@@ -3,6 +3,7 @@
 import json
 import time
 
+import datasets  # noqa: F401 - hub_here sets what is loaded
 import pytest
 
 from colbert_kit.app.columns import detect_roles, look
@@ -137,3 +138,23 @@ def test_names_that_cannot_be_are_refused_at_once(indexing):
         indexing.push("gone", CardFacts("songs"), "")
     with pytest.raises(InvalidInput, match="no id to remove"):
         indexing.remove("gone", [" "])
+
+
+def test_the_first_rows_of_a_dataset_are_looked_at_and_all_of_them_are_indexed(
+    indexing, upload, tiny_documents, tiny_model_folder, hub_here, api, tokens, monkeypatch
+):
+    many = [{**one, "id": f"{n}-{one['id']}"} for n in range(8) for one in tiny_documents]
+    api.create_repo("alice/corpus", repo_type="dataset", private=True)
+    api.upload_file(
+        path_or_fileobj=upload(many), path_in_repo="train.jsonl", repo_id="alice/corpus", repo_type="dataset"
+    )
+    source = indexing.take_dataset(" alice/corpus ")
+    found = look(source)
+    assert (found.num_rows, found.is_whole) == (200, False)
+    roles = detect_roles(found)
+    for name, value in {"HF_ENDPOINT": hub_here.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}.items():
+        monkeypatch.setenv(name, value)
+    model = str(tiny_model_folder)
+    assert ended(indexing, indexing.build("secret", source, roles, model=model)).state == "ERROR", "without a token"
+    view = ended(indexing, indexing.build("songs", source, roles, model=model, token=tokens.write))
+    assert (view.message, view.result["documents"]) == ("", 240)
