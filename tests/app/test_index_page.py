@@ -76,7 +76,7 @@ def box(page, name):
     return page.locator(f"#{name} textarea, #{name} input").first
 
 
-def test_an_upload_is_shown_exactly_and_becomes_an_index_that_is_searched_and_pushed(
+def test_an_upload_is_shown_exactly_and_becomes_an_index_that_is_searched_pushed_and_changed(
     visit, site, songs, tiny_model_folder
 ):
     from colbert_kit import Searcher
@@ -111,6 +111,15 @@ def test_an_upload_is_shown_exactly_and_becomes_an_index_that_is_searched_and_pu
     page.locator("#push-button").click()
     page.wait_for_selector("#index-job :text('Pushed to alice/my-songs')", timeout=WAIT)
     assert hub.repositories["datasets", "alice/my-songs"].is_private
+
+    page.get_by_text("Add or remove documents").click()
+    page.locator("#index-ids textarea").fill("rtl\n\ncontrol")
+    page.locator("#index-remove").click()
+    page.wait_for_selector("#index-job :text('Removed: 3 documents')", timeout=WAIT)
+    page.locator("#index-add").click()
+    page.wait_for_selector("#index-job .ck-message", timeout=WAIT)
+    assert "The document id 'template' is there already" in page.locator("#index-job").inner_text()
+    assert page.locator("#index-facts").inner_text().startswith("3 documents")
     assert page.title() == "colbert_kit"
 
 
