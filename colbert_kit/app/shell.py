@@ -7,6 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 from colbert_kit.app.answers import Answers
+from colbert_kit.app.evaluate_panel import build_evaluate_panel
+from colbert_kit.app.index_panel import build_index_panel
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
 
@@ -30,6 +32,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     what = "SciFact, 5,183 scientific abstracts" if is_demo else "your index"
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
     search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
+    index_panel, evaluate_panel = build_index_panel(), build_evaluate_panel()
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
@@ -42,6 +45,10 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
                 search_panel.render()
             with gr.Tab("Rerank", id="rerank-tab"):
                 rerank_panel.render()
+            with gr.Tab("Index", id="index-tab"):
+                index_panel.render()
+            with gr.Tab("Evaluate", id="evaluate-tab"):
+                evaluate_panel.render()
     page.queue(max_size=64, default_concurrency_limit=4)
     return page
 

@@ -2,7 +2,8 @@
 
 from colbert_kit.searcher.downloads import pull_index
 from colbert_kit.searcher.hits import Hit
+from colbert_kit.searcher.pushing import preview_card
 from colbert_kit.searcher.reranking import rerank_texts
 from colbert_kit.searcher.searcher import Searcher
 
-__all__ = ["Hit", "Searcher", "pull_index", "rerank_texts"]
+__all__ = ["Hit", "Searcher", "preview_card", "pull_index", "rerank_texts"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from colbert_kit import hub, models
 from colbert_kit.errors import InvalidInput
 from colbert_kit.folders import MANIFEST_NAME, NUMBERED_FOLDERS
 from colbert_kit.searcher.card import Facts, index_card
+from colbert_kit.searcher.downloads import open_generation
 from colbert_kit.searcher.encoding import SHIPPED, load_recorded
 from colbert_kit.searcher.hits import Generation
 
-__all__ = ["push_generation"]
+__all__ = ["preview_card", "push_generation"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,39 @@ def push_generation(
     )
 
 
+def preview_card(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    model_id: str | None = None,
+    license: str | None = None,
+    language: Sequence[str] = (),
+    corpus: str | None = None,
+) -> str:
+    """The card that ``Searcher.push_to_hub`` would write, without loading the model or asking the Hub.
+
+    Args:
+        folder: The index.
+        repo_id: As ``push_to_hub``.
+        model_id: As ``push_to_hub``.
+        license: As ``push_to_hub``.
+        language: As ``push_to_hub``.
+        corpus: As ``push_to_hub``.
+
+    Raises:
+        InvalidFolder: The folder is missing or damaged.
+        InvalidInput: The model lies in a folder.
+
+    Example:
+        >>> print(preview_card("my-index", "me/my-index", license="cc-by-4.0"))  # doctest: +SKIP
+    """
+    generation = open_generation(Path(folder))
+    name = model_id or generation.model["id"]
+    _check_others_can_get(name)
+    section = {**generation.model, "id": name}
+    return index_card(generation, section, repo_id, Facts(license, language, corpus))
+
+
 def _published(
     section: Mapping[str, Any], model: MultiVectorEncoder, model_id: str | None, token: str | None
 ) -> tuple[str, str | None]:
@@ -87,13 +121,8 @@ def _published(
     if pushed is not None and models.fingerprint(model) == expected:
         return pushed.repo_id, pushed.revision
     name, revision = (section["id"], section["revision"]) if model_id is None else (model_id, None)
+    _check_others_can_get(name)
     if name not in SHIPPED:
-        if Path(name).is_dir() or not hub.is_repo_id(name):
-            raise InvalidInput(
-                f"the model of this index lies in the folder {Path(name).name!r}, where others cannot get it. Push it "
-                "first: models.push_to_hub(searcher.model, 'me/my-model'), then push the index; if it is on the Hub "
-                "already, say where: model_id='me/my-model' (--model-id)."
-            )
         revision = revision or hub.resolve_revision(name, token=token)
     found = models.fingerprint(load_recorded(name, revision, device="cpu", token=token))
     if found != expected:
@@ -102,3 +131,12 @@ def _published(
             f"with ({expected[:12]}). Push that one: models.push_to_hub(searcher.model, 'me/my-model')."
         )
     return name, revision
+
+
+def _check_others_can_get(name: str) -> None:
+    if name not in SHIPPED and (Path(name).is_dir() or not hub.is_repo_id(name)):
+        raise InvalidInput(
+            f"the model of this index lies in the folder {Path(name).name!r}, where others cannot get it. Push it "
+            "first: models.push_to_hub(searcher.model, 'me/my-model'), then push the index; if it is on the Hub "
+            "already, say where: model_id='me/my-model' (--model-id)."
+        )
