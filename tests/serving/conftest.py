@@ -1,0 +1,62 @@
+"""A real server in a process of its own, over an index of the tiny model."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from colbert_kit import Searcher
+
+
+@pytest.fixture(scope="module")
+def index(tiny_model, tiny_documents, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served") / "words"
+    Searcher.build(folder, tiny_model, tiny_documents)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    """Start ``colbert-kit serve``; returns its process and a client that waits until the index is loaded."""
+    started = []
+
+    def start(*arguments, token=None, wait=True):
+        log = (tmp_path_factory.mktemp("log") / "errors").open("w+")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "colbert_kit.cli", "serve", *map(str, arguments), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"} | ({"COLBERT_KIT_TOKEN": token} if token else {}),
+        )
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+:\d+", line)
+        assert found, line
+        client = httpx.Client(base_url=found[0], timeout=120)
+        server = SimpleNamespace(process=process, client=client, log=log, errors=Path(log.name).read_text)
+        started.append(server)
+        if wait:
+            wait_for(client)
+        return server
+
+    yield start
+    for server in started:
+        server.client.close()
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
+        server.log.close()
+
+
+def wait_for(client):
+    for _ in range(600):
+        if client.get("/health").json()["status"] == "ready":
+            return
+        time.sleep(0.2)
+    raise AssertionError("the index was not loaded in two minutes")
