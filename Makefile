@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python
-.PHONY: help install check lint fix test app bench docs demo-model
+.PHONY: help install check lint fix test app bench docs demo-model spaces
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ bench: ## Figures of this machine, each beside a peer's
 
 docs: ## Build the site: the guides, and a reference from the docstrings; a warning fails
 	$(PYTHON) -m properdocs build --strict
+
+spaces: ## Write the Space that searches SciFact, as deploy would push it, to build/space
+	rm -rf build/space
+	$(PYTHON) -m colbert_kit.cli deploy --output build/space
 
 DATA ?= ../shared/data/train
 demo-model: ## Train the demo model anew: an hour on one core

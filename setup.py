@@ -1,4 +1,4 @@
-"""Compiles the kernel into the wheel where there is a C compiler, and adds the jobs; all else is in pyproject.toml."""
+"""Compiles the kernel into the wheel where there is a C compiler, and adds jobs and Spaces; all else is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ class BuildWithKernel(build_py):
         self.mkpath(str(Path(self.build_lib) / "colbert_kit" / "jobs"))
         for script in Path("jobs").glob("*.py"):
             self.copy_file(str(script), str(Path(self.build_lib) / "colbert_kit" / script))
+        page = Path(self.build_lib) / "colbert_kit" / "spaces" / "search"
+        self.mkpath(str(page))
+        for name in ("README.md", "app.py", "requirements.txt"):
+            self.copy_file(str(Path("spaces/search") / name), str(page / name))
         folder = Path(self.build_lib) / KERNEL
         for stale in folder.glob("kernel-*.so"):
             stale.unlink()

@@ -1,9 +1,10 @@
 """From ``python app.py`` to the first hit, as a newcomer meets it: empty cache, then once more.
 
-    python -m benchmarks.start [--whole]
+    python -m benchmarks.start [--whole] [--space FOLDER]
 
 Prints the seconds until the page answers, until the first search gives a hit, until the demo is indexed whole (with
-``--whole``), and the same for a second start. Exits with 1 where no hit comes within three minutes.
+``--whole``), and the same for a second start. ``--space`` starts a Space's folder in place of this checkout, as the Hub
+would. Exits with 1 where no hit comes within three minutes.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ DEMO_SIZE = 5183
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--whole", action="store_true", help="wait until all documents are indexed")
-    whole = parser.parse_args().whole
+    parser.add_argument("--space", type=Path, help="a folder that 'colbert-kit deploy --output' wrote")
+    arguments = parser.parse_args()
+    whole = arguments.whole
     with tempfile.TemporaryDirectory() as cache:
         for name in ("first start", "second start"):
-            with _app(cache) as (url, start):
+            with _app(cache, arguments.space) as (url, start):
                 print(f"{name}: page after {_until_page(url, start):.1f} s", flush=True)
                 print(f"{name}: first hit after {_until_hit(url, start):.1f} s", flush=True)
                 if whole:
@@ -43,14 +46,19 @@ def main() -> None:
 
 
 @contextmanager
-def _app(cache: str) -> Iterator[tuple[str, float]]:
+def _app(cache: str, space: Path | None) -> Iterator[tuple[str, float]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "COLBERT_KIT_CACHE": cache, "GRADIO_ANALYTICS_ENABLED": "False"}
+    environment = {
+        **os.environ,
+        "COLBERT_KIT_CACHE": cache,
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_SERVER_PORT": str(port),
+    } | ({} if space is None else {"SYSTEM": "spaces", "SPACE_ID": "me/search", "GRADIO_SERVER_NAME": "0.0.0.0"})
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "app.py"], cwd=space or ROOT, env=environment, stdout=subprocess.DEVNULL
     )
     try:
         yield f"http://127.0.0.1:{port}/", start

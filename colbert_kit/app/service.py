@@ -78,8 +78,8 @@ class Service:
     """One index and its model for all visitors.
 
     Args:
-        index: A folder or a Hub dataset repository; the demo where None, built at the first start and kept in the
-            user's cache folder.
+        index: A folder or a Hub dataset repository, ``me/index`` or ``me/index@commit``; the demo where None, built at
+            the first start and kept in the user's cache folder.
     """
 
     def __init__(self, index: str | None = None) -> None:
@@ -205,7 +205,9 @@ class Service:
     def _load(self, index: str) -> None:
         from colbert_kit import Searcher
 
-        self._use(Searcher.from_pretrained(index))
+        # A Space names its index by its commit.
+        name, _, revision = (index, "", "") if Path(index).is_dir() else index.partition("@")
+        self._use(Searcher.from_pretrained(name, revision=revision or None))
 
     def _use(self, searcher: Searcher) -> None:
         searcher.warm()

@@ -98,6 +98,45 @@ def pull(
     typer.echo(f"{folder}: {repo} at {commit}\n{what}")
 
 
+@commands.command()
+def deploy(
+    index: Annotated[
+        str | None, typer.Argument(help="A folder, or a public repository; SciFact's abstracts if left out.")
+    ] = None,
+    space: Annotated[str | None, typer.Option(help="The Space, 'me/my-search'; made where there is none.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="For all to see; private if left out.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Of a repository: a branch, tag or commit.")] = None,
+    model_id: Annotated[
+        str | None, typer.Option(help="Of an index in a folder: where its model is, if it was built with a folder's.")
+    ] = None,
+    hardware: Annotated[str | None, typer.Option(help="A machine, 't4-small': it costs by the hour.")] = None,
+    override: Annotated[bool, typer.Option("--override", help="Write into a Space that is not colbert-kit's.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the Space's files here, not to the Hub.")] = None,
+) -> None:
+    """Put the search page of an index on the Hub, as a Space."""
+    from colbert_kit import models, runners
+
+    if (space is None) == (output is None):
+        raise InvalidInput("say where to: --space me/my-search, or --output FOLDER to look at the files first.")
+    with models.without_library_bars():
+        if space is None and output is not None:
+            what = runners.write_space(output, index, revision=revision, model_id=model_id)
+            typer.echo(f"{output}: a Space that searches {what}. Try it with: python {output}/app.py")
+            return
+        if index is None:
+            raise InvalidInput("name an index to deploy: a folder, or a repository on the Hub.")
+        made = runners.deploy(
+            index,
+            str(space),
+            revision=revision,
+            model_id=model_id,
+            private=not public,
+            hardware=hardware,
+            override=override,
+        )
+    typer.echo(f"{made.url} at {made.revision}\nIt searches {made.index}; building takes the Hub some minutes.")
+
+
 def _open(folder: Path, model_id: str | None) -> Searcher:
     from colbert_kit import Searcher
 

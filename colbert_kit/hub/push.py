@@ -76,7 +76,7 @@ def push_folder(
         repo_id: ``"me/name"``.
         files: What each file of the repository is to hold: a file here, or the bytes.
         message: The commit's title.
-        repo_type: ``"model"`` or ``"dataset"``.
+        repo_type: ``"model"``, ``"dataset"`` or ``"space"``, which runs Gradio.
         private: Make it private. A repository that is there keeps what it is; one that is public must be named so.
         token: An access token; the stored one where None.
         owned: Patterns of the files that are the caller's: of those, what is not among ``files`` is deleted.
@@ -125,7 +125,8 @@ def _repository(api: HfApi, repo_id: str, repo_type: str, private: bool) -> Any:
         found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     except RepositoryNotFoundError:
         # exist_ok: another process may be first, and one who may not see the repository is told so by what follows.
-        api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
+        sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
+        api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **sdk)
         found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     if private and not found.private:
         raise InvalidInput(

@@ -21,6 +21,7 @@ from colbert_kit.runners.reporting import Report, reporting
 from colbert_kit.runners.runner import Runner
 from colbert_kit.runners.scripts import script_help, script_names, script_path, script_spec
 from colbert_kit.runners.shipping import build_wheel
+from colbert_kit.runners.spaces import Deployed, deploy, write_space
 from colbert_kit.runners.spec import JobSpec
 from colbert_kit.runners.work import claim
 
@@ -28,6 +29,7 @@ __all__ = [
     "FINAL_STATES",
     "OFFLINE_FLAVORS",
     "STATES",
+    "Deployed",
     "Event",
     "Failure",
     "Flavor",
@@ -44,6 +46,7 @@ __all__ = [
     "Runner",
     "build_wheel",
     "claim",
+    "deploy",
     "follow",
     "format_event",
     "login_token",
@@ -57,4 +60,5 @@ __all__ = [
     "script_names",
     "script_path",
     "script_spec",
+    "write_space",
 ]

@@ -24,7 +24,7 @@ from colbert_kit.runners.spec import JobSpec
 __all__ = ["build_wheel", "ship"]
 
 WHEEL_SECONDS = 600
-IN_A_WHEEL = ("colbert_kit", "jobs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+IN_A_WHEEL = ("colbert_kit", "jobs", "spaces", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 BUILD = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 EPOCH = "315532800"
 """1980, the earliest that a zip file knows: equal sources make equal wheels, which are not uploaded twice."""

@@ -18,7 +18,7 @@ from colbert_kit.searcher.downloads import open_generation
 from colbert_kit.searcher.encoding import SHIPPED, load_recorded
 from colbert_kit.searcher.hits import Generation
 
-__all__ = ["preview_card", "push_generation"]
+__all__ = ["files_to_share", "preview_card", "push_generation"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +59,8 @@ def push_generation(
         logger.warning(
             "%d removed documents are still in the files that are pushed; compact() leaves them out.", removed
         )
-    name, revision = _published(generation.model, model, model_id, token)
-    sections = {**snapshot.manifest.sections, "model": {**generation.model, "id": name, "revision": revision}}
-    # What earlier generations left here is not there.
-    manifest = dataclasses.replace(snapshot.manifest, sections=sections, retired={})
-    card = index_card(generation, sections["model"], repo_id, facts)
-    files: dict[str, Path | bytes] = {name: snapshot.file(name) for name in manifest.files}
-    files |= {MANIFEST_NAME: manifest.to_json().encode(), "README.md": card.encode()}
+    files, section = files_to_share(generation, model, model_id, token)
+    files["README.md"] = index_card(generation, section, repo_id, facts).encode()
     message = f"Generation {snapshot.generation}, {len(generation.index)} documents"
     return hub.push_folder(
         repo_id,
@@ -75,8 +70,25 @@ def push_generation(
         private=private,
         token=token,
         owned=OWNED,
-        sha256={name: entry.sha256 for name, entry in manifest.files.items()},
+        sha256={name: entry.sha256 for name, entry in snapshot.manifest.files.items()},
     )
+
+
+def files_to_share(
+    generation: Generation, model: MultiVectorEncoder, model_id: str | None, token: str | None
+) -> tuple[dict[str, Path | bytes], Mapping[str, Any]]:
+    """What others need to open a generation, and what its manifest then says of the model.
+
+    Raises:
+        InvalidInput: Others could not get the model.
+    """
+    snapshot = generation.index.snapshot
+    name, revision = _published(generation.model, model, model_id, token)
+    sections = {**snapshot.manifest.sections, "model": {**generation.model, "id": name, "revision": revision}}
+    # What earlier generations left here is not there.
+    manifest = dataclasses.replace(snapshot.manifest, sections=sections, retired={})
+    files: dict[str, Path | bytes] = {name: snapshot.file(name) for name in manifest.files}
+    return files | {MANIFEST_NAME: manifest.to_json().encode()}, sections["model"]
 
 
 def preview_card(

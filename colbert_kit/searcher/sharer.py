@@ -12,7 +12,7 @@ from colbert_kit.progress import OnProgress
 from colbert_kit.searcher.card import Facts
 from colbert_kit.searcher.copying import stage_compressed_copy
 from colbert_kit.searcher.downloads import open_generation
-from colbert_kit.searcher.pushing import push_generation
+from colbert_kit.searcher.pushing import files_to_share, push_generation
 from colbert_kit.searcher.staging import creating
 from colbert_kit.searcher.writer import Writer
 
@@ -137,6 +137,19 @@ class Sharer(Writer):
         return push_generation(
             self._generation, self.model, repo_id, facts, model_id=model_id, private=private, token=token
         )
+
+    def files_to_share(self, *, model_id: str | None = None, token: str | None = None) -> dict[str, Path | bytes]:
+        """The files that others need to open this index, by their names in its folder: what ``push_to_hub`` sends.
+
+        Args:
+            model_id: As ``push_to_hub``.
+            token: As ``push_to_hub``.
+
+        Raises:
+            InvalidInput: The model is not on the Hub, or is another one there.
+        """
+        self._check_texts_are_here()
+        return files_to_share(self._generation, self.model, model_id, token)[0]
 
     def _at(self, folder: str | Path) -> Self:
         return type(self)(Path(folder), self.model, open_generation(Path(folder)), dtype=self.dtype)
