@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from colbert_kit.app.render import hits_html, message_html, reranked_html
-from colbert_kit.app.service import Service, Status
+from colbert_kit.app.opened import Opened
+from colbert_kit.app.render import hits_html, link_html, message_html, reranked_html
+from colbert_kit.app.service import Status
 from colbert_kit.errors import ColbertKitError
 
 if TYPE_CHECKING:
@@ -27,34 +28,39 @@ class Answers:
     """
 
     def __init__(self, index: str | None = None) -> None:
-        self.service = Service(index)
+        self._opened = Opened(index)
+        self.service = self._opened.own
 
     def start(self) -> None:
         """As ``Service.start``."""
         self.service.start()
 
-    def get_status(self) -> Status:
-        """As ``Service.status``."""
-        return self.service.status
+    def get_status(self, index: str = "") -> Status:
+        """As ``Service.status``, of an index as ``Opened.get``; one that cannot be opened has failed."""
+        try:
+            return self._opened.get(index).status
+        except ColbertKitError as error:
+            return Status("failed", message=str(error))
 
-    def search(self, query: str, k: int, filter_text: str) -> Rows:
+    def search(self, query: str, k: int, filter_text: str, index: str = "") -> Rows:
         """Hits as rows: rank, id, score, text, metadata.
 
         Raises:
-            ColbertKitError: As ``Service.search``.
+            ColbertKitError: As ``Service.search`` and ``Opened.get``.
         """
-        found = self.service.search(query, k, filter_text, explain=False)
+        found = self._opened.get(index).search(query, k, filter_text, explain=False)
         return [
             {"rank": hit.rank, "id": hit.id, "score": hit.score, "text": hit.text, "metadata": hit.metadata}
             for hit in found.hits
         ]
 
-    def search_html(self, query: str, k: int, filter_text: str) -> str:
-        """Hits as cards, or what the visitor can mend."""
+    def search_html(self, query: str, k: int, filter_text: str, index: str = "") -> str:
+        """Hits as cards and a link that searches the same again, or what the visitor can mend."""
         try:
-            return hits_html(query, self.service.search(query, k, filter_text))
+            found = self._opened.get(index).search(query, k, filter_text)
         except ColbertKitError as error:
             return message_html(str(error))
+        return hits_html(query, found) + link_html({"index": index, "q": query, "k": str(k), "filter": filter_text})
 
     def rerank(self, query: str, texts: list[str], k: int) -> Rows:
         """Reranked texts as rows: rank, previous_rank, score, text.

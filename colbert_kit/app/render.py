@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from colbert_kit.app.service import Found, Status
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from colbert_kit import Hit
     from colbert_kit.scores import TokenMatch
 
-__all__ = ["escape", "hits_html", "message_html", "reranked_html", "status_html"]
+__all__ = ["escape", "hits_html", "link_html", "message_html", "reranked_html", "status_html"]
 
 MAX_CHARACTERS = 20_000
 PREVIEW_CHARACTERS = 600
@@ -65,6 +66,12 @@ def hits_html(query: str, found: Found) -> str:
         return '<p class="ck-message" role="status">Nothing found.</p>'
     cards = [_card(query, hit, matches) for hit, matches in zip(found.hits, found.matches, strict=True)]
     return f'{_timings(found)}<ol class="ck-hits" aria-label="Search results">{"".join(cards)}</ol>'
+
+
+def link_html(settings: Mapping[str, str]) -> str:
+    """A link to the page as it is now; settings that are empty are left out."""
+    query = urllib.parse.urlencode({name: value for name, value in settings.items() if value}, errors="replace")
+    return f'<p class="ck-link"><a href="?{escape(query)}">Link to this search</a></p>'
 
 
 def reranked_html(found: Found) -> str:

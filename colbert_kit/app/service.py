@@ -80,10 +80,12 @@ class Service:
     Args:
         index: A folder or a Hub dataset repository, ``me/index`` or ``me/index@commit``; the demo where None, built at
             the first start and kept in the user's cache folder.
+        anonymous: Open nothing that needs an access token.
     """
 
-    def __init__(self, index: str | None = None) -> None:
+    def __init__(self, index: str | None = None, *, anonymous: bool = False) -> None:
         self._index = index
+        self._anonymous = anonymous
         self._status = Status("loading")
         self._searcher: Searcher | None = None
         self._usable = threading.Event()
@@ -207,7 +209,9 @@ class Service:
 
         # A Space names its index by its commit.
         name, _, revision = (index, "", "") if Path(index).is_dir() else index.partition("@")
-        self._use(Searcher.from_pretrained(name, revision=revision or None))
+        # False: not even the stored one, which the client would take for None.
+        token: Any = False if self._anonymous else None
+        self._use(Searcher.from_pretrained(name, revision=revision or None, token=token))
 
     def _use(self, searcher: Searcher) -> None:
         searcher.warm()

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -45,7 +46,7 @@ def page_of(repo_id: str, repo_type: str = "model") -> str:
 
 
 def resolve_revision(
-    repo_id: str, revision: str | None = None, *, repo_type: str = "model", token: str | None = None
+    repo_id: str, revision: str | None = None, *, repo_type: str = "model", token: str | Literal[False] | None = None
 ) -> str:
     """The commit that a branch or tag is at now, 40 hex digits.
 
@@ -53,7 +54,7 @@ def resolve_revision(
         repo_id: The repository.
         revision: A branch, tag or commit; the main branch where None.
         repo_type: ``"model"`` or ``"dataset"``.
-        token: An access token; the stored one where None.
+        token: An access token; the stored one where None, none where False.
 
     Raises:
         RepoNotFound: There is no such repository or revision.
