@@ -1,5 +1,6 @@
 """Folders to and from the Hugging Face Hub, and their cards. Nothing here knows what a model or an index is."""
 
+from colbert_kit.hub.accounts import find_namespaces
 from colbert_kit.hub.cards import as_code, make_card, read_card
 from colbert_kit.hub.failures import translated
 from colbert_kit.hub.pull import (
@@ -27,6 +28,7 @@ __all__ = [
     "commit_of",
     "discard",
     "find_file",
+    "find_namespaces",
     "holds_token",
     "is_repo_id",
     "make_card",

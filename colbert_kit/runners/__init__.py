@@ -22,6 +22,7 @@ from colbert_kit.runners.runner import Runner
 from colbert_kit.runners.scripts import script_help, script_names, script_path, script_spec
 from colbert_kit.runners.shipping import build_wheel
 from colbert_kit.runners.spec import JobSpec
+from colbert_kit.runners.usage import GpuUsage, Usage
 from colbert_kit.runners.work import claim
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Failure",
     "Flavor",
     "Follower",
+    "GpuUsage",
     "HfJobsRunner",
     "Job",
     "JobArguments",
@@ -42,6 +44,7 @@ __all__ = [
     "Report",
     "Result",
     "Runner",
+    "Usage",
     "build_wheel",
     "claim",
     "follow",

@@ -1,0 +1,34 @@
+"""A page with an environment of its own."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@contextlib.contextmanager
+def serving(index: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """The address of ``python app.py --index FOLDER``, as a user starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "app.py", "--index", str(index), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(environment), stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the app stopped"
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(url, timeout=5).read()
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
