@@ -115,7 +115,9 @@ def resolve_actor(
         return Actor(place, stored_token)
     if place == "server" or oauth_token is None:
         return Actor(place)
-    user = getattr(profile, "username", None)
-    organizations = getattr(profile, "organizations", None) or []
-    names = [one.get("preferred_username") or one.get("name") for one in organizations if isinstance(one, dict)]
+    said: Mapping[str, Any] = profile if isinstance(profile, Mapping) else {}
+    user = said.get("preferred_username")
+    # Of the organizations, those that the visitor has let the app see.
+    writable = [one for one in said.get("orgs") or () if one.get("roleInOrg") != "read"]
+    names = [one.get("preferred_username") or one.get("name") for one in writable]
     return Actor(place, oauth_token.token, user, tuple(name for name in (user, *names) if name))

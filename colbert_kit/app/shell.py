@@ -9,6 +9,8 @@ import gradio as gr
 from colbert_kit.app.answers import Answers
 from colbert_kit.app.evaluate_panel import build_evaluate_panel
 from colbert_kit.app.index_panel import build_index_panel
+from colbert_kit.app.job_list import JobList
+from colbert_kit.app.jobs_panel import build_jobs_panel
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
 
@@ -33,6 +35,8 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
     search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
     index_panel, evaluate_panel = build_index_panel(), build_evaluate_panel()
+    jobs = JobList()
+    jobs_panel = build_jobs_panel(jobs)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
@@ -49,6 +53,8 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
                 index_panel.render()
             with gr.Tab("Evaluate", id="evaluate-tab"):
                 evaluate_panel.render()
+            with gr.Tab("Jobs", id="jobs-tab"):
+                jobs_panel.render()
     page.queue(max_size=64, default_concurrency_limit=4)
     return page
 

@@ -23,6 +23,7 @@ from colbert_kit.runners.scripts import script_help, script_names, script_path, 
 from colbert_kit.runners.shipping import build_wheel
 from colbert_kit.runners.spaces import Deployed, deploy, write_space
 from colbert_kit.runners.spec import JobSpec
+from colbert_kit.runners.usage import GpuUsage, Usage
 from colbert_kit.runners.work import claim
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Failure",
     "Flavor",
     "Follower",
+    "GpuUsage",
     "HfJobsRunner",
     "Job",
     "JobArguments",
@@ -44,6 +46,7 @@ __all__ = [
     "Report",
     "Result",
     "Runner",
+    "Usage",
     "build_wheel",
     "claim",
     "deploy",

@@ -12,8 +12,9 @@ from typing import Any
 
 from huggingface_hub import HfApi, JobInfo, Volume, get_token
 
-from colbert_kit.errors import HubUnreachable, NotAllowed
+from colbert_kit.errors import HubUnreachable, InvalidConfig, NotAllowed
 from colbert_kit.hub import redacted
+from colbert_kit.runners.again import spec_again
 from colbert_kit.runners.commands import command_at_hub
 from colbert_kit.runners.flavors import OFFLINE_FLAVORS, Flavor, check_confirmed, find_flavor, flavors_of
 from colbert_kit.runners.hub_errors import asking
@@ -21,6 +22,7 @@ from colbert_kit.runners.job import Job
 from colbert_kit.runners.runner import find_twin, secret_values
 from colbert_kit.runners.shipping import ship
 from colbert_kit.runners.spec import APP, JobSpec, parse_volume
+from colbert_kit.runners.usage import Usage, usage_of
 
 __all__ = ["HfJobsRunner", "login_token"]
 
@@ -132,6 +134,35 @@ class HfJobsRunner:
         """
         with asking("looking at a job", self.namespace):
             return _job(self._api.inspect_job(job_id=job_id, namespace=self.namespace))
+
+    def spec_of(self, job_id: str, *, timeout_seconds: int | None = None) -> JobSpec:
+        """What a job was made of, to launch it again; of its secrets, the names.
+
+        Args:
+            job_id: The job.
+            timeout_seconds: How long the new one may run. It must be given: the Hub's client does not say how long the
+                first one might.
+
+        Raises:
+            JobNotFound: The namespace has none of this id.
+            InvalidConfig: There is no timeout, or the job is none that this kit could launch.
+        """
+        if timeout_seconds is None:
+            raise InvalidConfig("a job is launched again with a timeout of its own; give timeout_seconds.")
+        with asking("looking at a job", self.namespace):
+            return spec_again(self._api.inspect_job(job_id=job_id, namespace=self.namespace), timeout_seconds)
+
+    def usage(self, job_id: str) -> Usage | None:
+        """What a job's machine is busy with, after about a second; None where the Hub does not say.
+
+        Raises:
+            JobNotFound: The namespace has none of this id.
+        """
+        with asking("looking at a job's machine", self.namespace):
+            samples = iter(self._api.fetch_job_metrics(job_id=job_id, namespace=self.namespace))
+            # huggingface_hub 1.33 would go on until the job ends.
+            first = next(samples, None)
+            return usage_of(first) if first else None
 
     def list_jobs(self, *, labels: Mapping[str, str] | None = None, states: Iterable[str] = ()) -> list[Job]:
         """The jobs that this kit launched, the newest first.

@@ -63,6 +63,15 @@ class JobFolder:
         finally:
             os.close(lock)
 
+    def spec(self) -> JobSpec:
+        """What the job is made of.
+
+        Raises:
+            InvalidFolder: The file is damaged.
+            InvalidConfig: The job is of a later version of the kit.
+        """
+        return JobSpec.from_json(json.dumps(self._read(self._about).get("spec")))
+
     def job(self) -> Job:
         """The job as it is now.
 
@@ -71,7 +80,7 @@ class JobFolder:
             InvalidConfig: The job is of a later version of the kit.
         """
         about = self._read(self._about)
-        labels = JobSpec.from_json(json.dumps(about.get("spec"))).all_labels
+        labels = self.spec().all_labels
         state = self._read(self.state)
         if state.get("state") not in FINAL_STATES and not self._is_watched():
             # Again: it may have ended between the two looks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -118,6 +119,20 @@ class LocalRunner:
             JobNotFound: There is none of this id.
         """
         return self._find(job_id).job()
+
+    def spec_of(self, job_id: str, *, timeout_seconds: int | None = None) -> JobSpec:
+        """What a job was made of, to launch it again.
+
+        Args:
+            job_id: The job.
+            timeout_seconds: How long the new one may run; as long as the first where None.
+
+        Raises:
+            JobNotFound: There is none of this id.
+            InvalidConfig: The job is of a later version of the kit.
+        """
+        spec = self._find(job_id).spec()
+        return spec if timeout_seconds is None else dataclasses.replace(spec, timeout_seconds=timeout_seconds)
 
     def list_jobs(self, *, labels: Mapping[str, str] | None = None, states: Iterable[str] = ()) -> list[Job]:
         """The jobs of the folder, the newest first.

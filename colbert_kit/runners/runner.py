@@ -36,6 +36,10 @@ class Runner(Protocol):
         """The kit's jobs, the newest first."""
         ...
 
+    def spec_of(self, job_id: str, *, timeout_seconds: int | None = None) -> JobSpec:
+        """What a job was made of, to launch it again."""
+        ...
+
     def logs(self, job_id: str, *, tail: int | None = None) -> list[str]:
         """What a job has said until now."""
         ...

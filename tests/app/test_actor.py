@@ -8,7 +8,14 @@ from colbert_kit.app.actor import Actor, find_place, resolve_actor
 from colbert_kit.errors import InvalidInput
 
 SIGNED_IN = SimpleNamespace(token="hf_oauth_visitor")
-PROFILE = SimpleNamespace(username="ada", organizations=[{"preferred_username": "engines", "name": "Engines"}])
+PROFILE = {
+    "preferred_username": "ada",
+    "name": "Ada",
+    "orgs": [
+        {"preferred_username": "engines", "name": "Engines", "roleInOrg": "write"},
+        {"preferred_username": "readers", "name": "Readers", "roleInOrg": "read"},
+    ],
+}
 SPACE = {"SPACE_ID": "me/search", "SYSTEM": "spaces", "HF_TOKEN": "hf_of_the_space"}
 
 
