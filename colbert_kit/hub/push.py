@@ -125,8 +125,8 @@ def _repository(api: HfApi, repo_id: str, repo_type: str, private: bool) -> Any:
         found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     except RepositoryNotFoundError:
         # exist_ok: another process may be first, and one who may not see the repository is told so by what follows.
-        sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
-        api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **sdk)
+        sdk = "gradio" if repo_type == "space" else None
+        api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk)
         found = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
     if private and not found.private:
         raise InvalidInput(

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
@@ -106,7 +107,7 @@ def deploy(
             )
     if hardware is not None:
         with hub.translated(space_id):
-            api.request_space_hardware(space_id, hardware)
+            api.request_space_hardware(space_id, cast("Any", hardware))  # the Hub knows what there is
     return Deployed(space_id, pushed.revision, pushed.url, what)
 
 

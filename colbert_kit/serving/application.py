@@ -152,7 +152,7 @@ def _add_models(app: FastAPI, holder: Holder) -> None:
 
 
 def _bodies(searcher: Searcher, query: str, hits: list[Hit], explain: bool) -> list[HitBody]:
-    matches = searcher.explain_many(query, hits) if explain else [None] * len(hits)
+    met = searcher.explain_many(query, hits) if explain else None
     return [
         HitBody(
             rank=hit.rank,
@@ -160,10 +160,14 @@ def _bodies(searcher: Searcher, query: str, hits: list[Hit], explain: bool) -> l
             score=hit.score,
             text=hit.text,
             metadata={name: _speakable(value) for name, value in hit.metadata.items()},
-            matches=met
-            and [Match(query=m.query.token, document=m.document.token, similarity=m.similarity) for m in met],
+            matches=None
+            if met is None
+            else [
+                Match(query=one.query.token, document=one.document.token, similarity=one.similarity)
+                for one in met[place]
+            ],
         )
-        for hit, met in zip(hits, matches, strict=True)
+        for place, hit in enumerate(hits)
     ]
 
 

