@@ -97,7 +97,7 @@ def test_the_demo_model_is_made_of_real_pairs(shared_data, tmp_path, monkeypatch
     assert "steps=2" in capsys.readouterr().out
     made, shipped = load_file(tmp_path / "demo.safetensors"), load_file(demo.deltas_path())
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in shipped.items()}
-    assert len((tmp_path / "rows-1.jsonl").read_text().splitlines()) == 8
+    assert len((tmp_path / "rows-1.jsonl").read_text().splitlines()) == 7
     monkeypatch.setattr(demo, "deltas_path", lambda: tmp_path / "demo.safetensors")
     trained, loaded = models.ColBERT(tmp_path / "model-2", device="cpu"), models.load_demo("cpu")
     texts = ["does vitamin D prevent flu?", "tides"]

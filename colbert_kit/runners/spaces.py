@@ -19,7 +19,6 @@ from colbert_kit import hub
 from colbert_kit.errors import InvalidInput, RepoNotFound
 from colbert_kit.runners.scripts import PACKAGE, source_tree
 from colbert_kit.runners.shipping import build_wheel
-from colbert_kit.searcher import Searcher
 
 __all__ = ["Deployed", "deploy", "write_space"]
 
@@ -189,6 +188,9 @@ def write_space(
 
 
 def _index_files(folder: Path, model_id: str | None, token: str | None) -> Mapping[str, Path | bytes]:
+    # Not at the top: who launches jobs need not wait for torch.
+    from colbert_kit.searcher import Searcher
+
     searcher = Searcher.open(folder, verify=True)
     if searcher.num_bytes > MAX_INDEX_BYTES:
         raise InvalidInput(
