@@ -21,6 +21,7 @@ from torch import Tensor
 from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.models.inference import DType, inference_model
 from colbert_kit.models.prompts import Role, prompt_of
+from colbert_kit.models.tokenizing import tokenizing
 from colbert_kit.scores import PackedEmbeddings
 
 __all__ = ["TEXTS_PER_WINDOW", "encode_documents", "encode_queries", "encode_window", "pool_tokens", "windows"]
@@ -148,7 +149,8 @@ def prepare(
     prompt = prompt_of(model, role) if prompt is None else prompt
 
     def preprocess(some: list[str]) -> Features:
-        features: Features = model.preprocess(some, prompt=prompt, task=role)
+        with tokenizing(model):
+            features: Features = model.preprocess(some, prompt=prompt, task=role)
         return features
 
     features = preprocess(texts)

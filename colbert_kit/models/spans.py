@@ -6,6 +6,7 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit.models.prompts import Role, prompt_of
+from colbert_kit.models.tokenizing import tokenizing
 from colbert_kit.scores import TokenSpan
 
 __all__ = ["document_spans", "query_spans"]
@@ -40,14 +41,16 @@ def document_spans(model: MultiVectorEncoder, text: str) -> list[TokenSpan]:
 @torch.inference_mode()
 def _spans(model: MultiVectorEncoder, text: str, role: Role) -> list[TokenSpan]:
     prompt = prompt_of(model, role)
-    features = model.preprocess([text], prompt=prompt, task=role)
+    with tokenizing(model):
+        features = model.preprocess([text], prompt=prompt, task=role)
     ids = features["input_ids"][0].tolist()
     for module in list(model)[1:]:
         # The mask module alone decides which tokens are scored; it needs no embeddings to do so.
         if type(module).__name__ == "MultiVectorMask":
             features = module(features, task=role)
     scored = features["attention_mask"][0].bool().tolist()
-    encoding = model.tokenizer(prompt + text, return_offsets_mapping=True, truncation=True, max_length=len(ids))
+    with tokenizing(model):
+        encoding = model.tokenizer(prompt + text, return_offsets_mapping=True, truncation=True, max_length=len(ids))
     bounds = _align(ids, encoding["input_ids"], encoding["offset_mapping"])
     tokens = model.tokenizer.convert_ids_to_tokens(ids)
     return [

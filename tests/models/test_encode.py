@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,28 @@ def test_error_while_encoding_reaches_the_caller(tiny_model: MultiVectorEncoder,
     monkeypatch.setattr(tiny_model, "preprocess", broken)
     with pytest.raises(RuntimeError, match="no tokens today"):
         list(models.encode_documents(tiny_model, ["late"], dtype="float32"))
+
+
+def test_threads_that_encode_queries_and_documents_at_once_cut_neither_to_the_others_length(
+    tiny_model: MultiVectorEncoder,
+):
+    texts = {"query": "late rain", "document": " ".join(["late rain on the city"] * 8)}
+    roles = ("query", "document")
+
+    def encode(number: int) -> tuple[int, ...]:
+        role = roles[number % 2]
+        return models.encode_window(tiny_model, [texts[role]], role).embeddings.shape
+
+    alone = [encode(0), encode(1)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads change places in the middle of a call
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(encode, range(1000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert alone[0] != alone[1]
+    assert together == alone * 500
 
 
 def test_training_mode_does_not_drop_out(tiny_model_folder: Path, tiny_model: MultiVectorEncoder):
