@@ -1,4 +1,4 @@
-"""Compiles the kernel into the wheel where there is a C compiler, and adds jobs and Spaces; the rest: pyproject.toml."""
+"""Compiles the kernel into the wheel where there is a C compiler, and adds jobs and Spaces; else see pyproject.toml."""
 
 from __future__ import annotations
 
