@@ -73,6 +73,7 @@ def serve(page: gr.Blocks, port: int | None = None) -> None:
         ),
         css_paths=[CSS],
         footer_links=["api"],
+        max_file_size="500mb",
         ssr_mode=False,
         run_history=False,
         show_error=False,
