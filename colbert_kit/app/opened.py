@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from colbert_kit import hub
 from colbert_kit.app.actor import resolve_actor
 from colbert_kit.app.service import Service
 from colbert_kit.errors import InvalidInput
@@ -44,6 +43,9 @@ class Opened:
         index = index.strip()
         if index in ("", self._name):
             return self.own
+        # Not at the top: the process that answers first says that it wants no bars, which is read at the import.
+        from colbert_kit import hub
+
         actor = resolve_actor()
         is_folder = Path(index).expanduser().is_dir()
         name = index.partition("@")[0]

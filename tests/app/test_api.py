@@ -14,7 +14,7 @@ def test_the_api_has_two_documented_typed_endpoints_and_no_others(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert set(endpoints) == {"/search", "/rerank"}
     parameters = {one["parameter_name"]: one["python_type"]["type"] for one in endpoints["/search"]["parameters"]}
-    assert parameters == {"query": "str", "k": "int", "filter": "str"}
+    assert parameters == {"query": "str", "k": "int", "filter": "str", "index": "str"}
     assert "by meaning" in endpoints["/search"]["description"]
 
 
