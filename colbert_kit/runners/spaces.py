@@ -170,7 +170,8 @@ def write_space(
         InvalidFolder: As ``deploy``.
         RepoNotFound: As ``deploy``.
     """
-    folder = Path(folder)
+    # The wheel is built in another working folder.
+    folder = Path(folder).absolute()
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InvalidInput(f"{folder} is there and not empty. Name a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
