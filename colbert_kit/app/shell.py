@@ -9,8 +9,10 @@ import gradio as gr
 from colbert_kit.app.answers import Answers
 from colbert_kit.app.job_list import JobList
 from colbert_kit.app.jobs_panel import build_jobs_panel
+from colbert_kit.app.launching_training import TrainingDesk
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
+from colbert_kit.app.train_panel import build_train_panel
 
 __all__ = ["build_app", "serve"]
 
@@ -33,7 +35,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
     search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
     jobs = JobList()
-    jobs_panel = build_jobs_panel(jobs)
+    train_panel, jobs_panel = build_train_panel(TrainingDesk(jobs)), build_jobs_panel(jobs)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
@@ -46,6 +48,8 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
                 search_panel.render()
             with gr.Tab("Rerank", id="rerank-tab"):
                 rerank_panel.render()
+            with gr.Tab("Train", id="train-tab"):
+                train_panel.render()
             with gr.Tab("Jobs", id="jobs-tab"):
                 jobs_panel.render()
     page.queue(max_size=64, default_concurrency_limit=4)
