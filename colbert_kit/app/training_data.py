@@ -51,7 +51,7 @@ POSITIVES = (
     "abstract",
 )
 SCORES = ("scores", "score", "label", "labels", "teacher_scores")
-NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_?\d+)?|hard_negatives?(_?\d+)?")
+NEGATIVE = re.compile(r"(hard_)?(neg|negs|negative|negatives)(_?\d+)?")
 
 
 @dataclass(frozen=True)
