@@ -172,7 +172,7 @@ def _form(rows: Rows | None, *values: Any) -> Form:  # noqa: ANN401 - of the box
     if where == AT_HUB and not namespace:
         raise InvalidInput("choose in whose name it runs; sign in first.")
     try:
-        numbers = {
+        numbers: dict[str, Any] = {
             "epochs": float(epochs), "batch_size": int(batch_size), "learning_rate": float(rate),
             "mini_batch_size": int(mini),
         }  # fmt: skip
