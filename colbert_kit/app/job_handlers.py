@@ -69,7 +69,7 @@ class JobHandlers:
     ) -> tuple[Any, Any, Any, Any]:
         """The job as it stands, whether to look again, and what can be done with it."""
         if not key:
-            return CHOOSE, gr.Timer(active=False), gr.Button(visible=False), gr.Row(visible=False)
+            return gr.skip(), gr.Timer(active=False), gr.Button(visible=False), gr.Row(visible=False)
         try:
             view = self.jobs.look(acting(token, profile), JobKey.parse(key))
         except ColbertKitError as error:

@@ -18,7 +18,7 @@ from colbert_kit.app.who import owner_of
 from colbert_kit.errors import ColbertKitError, InvalidInput
 from colbert_kit.progress import Progress
 
-__all__ = ["JobKey", "JobList", "JobView"]
+__all__ = ["LINES_SHOWN", "JobKey", "JobList", "JobView"]
 
 LISTED = 50
 LINES_SHOWN = 300

@@ -8,7 +8,7 @@ from typing import Any
 
 from colbert_kit import hub, runners
 from colbert_kit.app.curves import curves_html
-from colbert_kit.app.job_list import JobKey, JobView
+from colbert_kit.app.job_list import LINES_SHOWN, JobKey, JobView
 from colbert_kit.app.render import escape, message_html
 
 __all__ = ["job_label", "job_view_html"]
@@ -141,8 +141,7 @@ def _log(view: JobView) -> str:
     if not view.lines:
         return ""
     text = hub.redacted("\n".join(view.lines))
-    # As many as are shown; events, which are no lines for people, are among those counted.
-    cut = " (the last ones)" if view.num_lines > len(view.lines) + len(view.metrics) + 1 else ""
+    cut = " (the last lines)" if len(view.lines) == LINES_SHOWN else ""
     return (
         f'<h4 class="ck-log-name">Log{cut}</h4>'
         f'<div class="ck-job-log" role="region" aria-label="Log" tabindex="0"><pre>{escape(text)}</pre></div>'

@@ -11,8 +11,10 @@ from colbert_kit.app.evaluate_panel import build_evaluate_panel
 from colbert_kit.app.index_panel import build_index_panel
 from colbert_kit.app.job_list import JobList
 from colbert_kit.app.jobs_panel import build_jobs_panel
+from colbert_kit.app.launching_training import TrainingDesk
 from colbert_kit.app.rerank_panel import build_rerank_panel
 from colbert_kit.app.search_panel import build_search_panel
+from colbert_kit.app.train_panel import build_train_panel
 
 __all__ = ["build_app", "serve"]
 
@@ -36,7 +38,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
     index_panel, evaluate_panel = build_index_panel(), build_evaluate_panel()
     jobs = JobList()
-    jobs_panel = build_jobs_panel(jobs)
+    train_panel, jobs_panel = build_train_panel(TrainingDesk(jobs)), build_jobs_panel(jobs)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
@@ -51,6 +53,8 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
                 rerank_panel.render()
             with gr.Tab("Index", id="index-tab"):
                 index_panel.render()
+            with gr.Tab("Train", id="train-tab"):
+                train_panel.render()
             with gr.Tab("Evaluate", id="evaluate-tab"):
                 evaluate_panel.render()
             with gr.Tab("Jobs", id="jobs-tab"):

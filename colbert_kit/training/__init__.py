@@ -1,6 +1,7 @@
 """Training on sentence-transformers' trainers: batches by role, with the markers that encoding uses."""
 
 from colbert_kit.training.collator import ColBERTCollator
+from colbert_kit.training.columns import is_role, text_columns, unfolded
 from colbert_kit.training.config import LOSSES, TrainingConfig
 from colbert_kit.training.distillation import KDProcessing
 from colbert_kit.training.doctor import Finding, examine_model, examine_rows
@@ -27,10 +28,13 @@ __all__ = [
     "examine_model",
     "examine_rows",
     "is_finished",
+    "is_role",
     "load_rows",
     "mine_hard_negatives",
     "pair_scores",
     "push_rows",
     "score_with_teacher",
+    "text_columns",
     "train",
+    "unfolded",
 ]
