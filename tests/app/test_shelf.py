@@ -1,0 +1,88 @@
+"""Which indexes are open, and who may open what."""
+
+import pytest
+
+from colbert_kit import Searcher
+from colbert_kit.app import shelf as shelf_module
+from colbert_kit.app.actor import Actor
+from colbert_kit.app.shelf import Shelf
+from colbert_kit.errors import ColbertKitError, InvalidInput
+
+
+@pytest.fixture
+def shelf(nasty_index):
+    return Shelf(str(nasty_index), lambda: Actor("local"))
+
+
+def test_an_empty_name_is_the_pages_own_index(shelf, nasty_index):
+    assert shelf.get("") is shelf.get("  ") is shelf.get(str(nasty_index)) is shelf.own
+
+
+def test_an_index_is_opened_once_with_the_model_that_is_there(shelf, second_index):
+    shelf.own.searcher()
+    service = shelf.get(str(second_index))
+    assert len(service.searcher()) == 30
+    assert service.searcher().model is shelf.own.searcher().model
+    assert shelf.get(f"{second_index}/") is service
+
+
+def test_the_index_used_longest_ago_goes_first(shelf, second_index, tmp_path, monkeypatch):
+    monkeypatch.setattr(shelf_module, "SHELF_SIZE", 2)
+    folders = [str(second_index), *(str(tmp_path / name) for name in "ab")]
+    for folder in folders[1:]:
+        shelf.get(str(second_index)).searcher().copy_to(folder)
+    first, second = shelf.get(folders[0]), shelf.get(folders[1])
+    assert shelf.get(folders[0]) is first
+    assert shelf.get(folders[2]) is not second
+    assert shelf.get(folders[0]) is first
+    assert shelf.get(folders[1]) is not second
+
+
+def test_what_was_added_is_found_when_the_index_is_opened_again(shelf, tiny_model, tmp_path):
+    searcher = Searcher.build(tmp_path / "index", tiny_model, [{"id": "1", "text": "the river"}])
+    service = shelf.get(str(tmp_path / "index"))
+    assert len(service.searcher()) == 1
+    service.wait()
+    searcher.add([{"id": "2", "text": "the sea"}])
+    assert shelf.refresh(str(tmp_path / "index")) is service
+    assert [hit.id for hit in service.search("sea", 5, how="bm25").hits] == ["2"]
+
+
+def test_a_folder_that_was_no_index_is_tried_again(shelf, tiny_model, tmp_path):
+    with pytest.raises(ColbertKitError, match="is not an index folder"):
+        shelf.get(str(tmp_path)).searcher()
+    Searcher.build(tmp_path / "index", tiny_model, [{"id": "1", "text": "the river"}])
+    shelf.get(str(tmp_path)).wait()
+    (tmp_path / "index").rename(tmp_path.parent / "moved")
+    tmp_path.rmdir()
+    (tmp_path.parent / "moved").rename(tmp_path)
+    assert len(shelf.get(str(tmp_path)).searcher()) == 1
+
+
+@pytest.mark.parametrize("place", ["space", "server"])
+def test_a_visitor_opens_no_folder_of_the_machine(nasty_index, second_index, place, monkeypatch):
+    shelf = Shelf(str(nasty_index), lambda: Actor(place))
+    monkeypatch.chdir(second_index.parent.parent)
+    for name in (str(second_index), "/", "../x", "~", f"{second_index.parent.name}/index"):
+        with pytest.raises(InvalidInput, match="needs your own machine"):
+            shelf.get(name)
+
+
+def test_a_visitor_opens_public_repositories_and_none_that_only_the_owner_may_read(
+    nasty_index, second_index, tiny_model, hub_here
+):
+    from colbert_kit import models
+
+    visitor = Shelf(str(nasty_index), lambda: Actor("space"))
+    visitor.own.searcher()
+    searcher = Searcher.open(second_index, tiny_model)
+    models.push_to_hub(tiny_model, "alice/tiny", license="mit", private=False)
+    for name, private in (("alice/open", False), ("alice/secret", True)):
+        searcher.push_to_hub(name, private=private, model_id="alice/tiny", license="mit")
+    assert len(Searcher.from_pretrained("alice/secret", tiny_model)) == 30  # is in the cache from now on
+    assert len(visitor.get("alice/open").searcher()) == 30
+    with pytest.raises(ColbertKitError):
+        visitor.get("alice/secret").searcher()
+    owner = Shelf(str(nasty_index), lambda: Actor("local"))
+    owner.own.searcher()
+    assert len(owner.get("alice/secret").searcher()) == 30
