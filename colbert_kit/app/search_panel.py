@@ -87,10 +87,11 @@ def _queries(query: gr.Textbox, queries: list[str], label: str, elem_id: str, *,
 
 def _index_box() -> gr.Textbox:
     if resolve_actor().may_use_machine:
-        info = "A folder, or a Hub dataset repository: owner/name. Empty: the one this page was started with"
+        info = "A folder, or a Hub dataset repository: owner/name"
     else:
-        info = "A public Hub dataset repository: owner/name. Empty: this page's own"
-    return gr.Textbox(label="Index", info=info, elem_id="index", scale=3, min_width=280, max_lines=1)
+        info = "A public Hub dataset repository: owner/name"
+    place = "empty: the one this page was started with"
+    return gr.Textbox(label="Index", info=info, placeholder=place, elem_id="index", scale=3, min_width=280, max_lines=1)
 
 
 def _how_box() -> gr.CheckboxGroup:

@@ -81,6 +81,11 @@ def test_the_best_passage_is_marked_and_a_click_compares_every_token(page):
     score = float(card.locator(".ck-score").inner_text())
     adds = [float(text) for text in table.locator(".ck-adds").all_inner_texts()]
     assert abs(sum(adds) - score) < 0.02 * len(adds)
+    for width in (1200, 390, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert card.bounding_box()["width"] <= width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert table.locator(".ck-adds").first.is_visible()
 
 
 def test_every_hostile_text_has_its_tokens_compared(page):
