@@ -14,7 +14,7 @@ __all__ = ["facts_html", "spell_bytes"]
 
 
 def facts_html(searcher: Searcher, index: str | None) -> str:
-    """Documents, bytes, model and links, in one line.
+    """Bytes, model and links, in one line; how many documents there are is said above it.
 
     Args:
         searcher: The index.
@@ -26,7 +26,6 @@ def facts_html(searcher: Searcher, index: str | None) -> str:
     per_document = searcher.num_bytes / max(1, len(searcher))
     kept = f"{searcher.nbits} bits a dimension" if searcher.is_compressed else "float16, not compressed"
     facts = [
-        ("Documents", f"{len(searcher):,}"),
         ("On disk", f"{spell_bytes(searcher.num_bytes)}, {spell_bytes(per_document)} a document"),
         ("Token embeddings", kept + (f", pooled by {searcher.pool_factor}" if searcher.pool_factor > 1 else "")),
     ]

@@ -88,7 +88,7 @@ def reranked_html(found: Found, query: str, index: str = "", *, is_indexed: bool
     head = "".join(f'<th scope="col">{name}</th>' for name in ("After", "Before", "Moved", "Score", "Candidate"))
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return (
-        f'{timings_html(found)}<p class="ck-timings">{EXPLANATION}</p>{_downloads(found)}'
+        f'{timings_html(found)}<p class="ck-hint">{EXPLANATION}</p>{_downloads(found)}'
         f'<div class="ck-table" role="region" aria-label="Reranked" tabindex="0">{table}</div>'
     )
 

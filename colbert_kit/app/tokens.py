@@ -73,7 +73,7 @@ def heat_html(index: str, query: str, document_id: str, text: str = "") -> str:
     what = escape(json.dumps([index, query, document_id, text[:MAX_SENT]]))
     return (
         f'<details class="ck-heat" data-what="{what}"><summary>Token by token</summary>'
-        '<div class="ck-heat-body" aria-live="polite"><p class="ck-timings">Comparing every token …</p></div></details>'
+        '<div class="ck-heat-body" aria-live="polite"><p class="ck-hint">Comparing every token …</p></div></details>'
     )
 
 
@@ -117,7 +117,7 @@ def heatmap_html(query: str, text: str, found: TokenSimilarities) -> str:
     hidden = sum(add for token, add in zip(found.query, adds, strict=True) if _is_special(token))
     left_out = len(found.document) - len(columns)
     return (
-        f'<p class="ck-timings">The score, {sum(adds):.2f}, is the sum of what each query token adds: its similarity '
+        f'<p class="ck-hint">The score, {sum(adds):.2f}, is the sum of what each query token adds: its similarity '
         f"to the document token most like it, 1 at most. Markers such as [CLS] add {hidden:.2f} of it."
         f"{f' {left_out:,} document tokens that nothing met are left out.' if left_out else ''}</p>"
         '<p><label class="ck-specials"><input type="checkbox"> Show markers</label></p>'

@@ -28,7 +28,7 @@ def open_index(page, index: Path) -> None:
 def test_a_folder_that_is_typed_is_opened_searched_and_described(page, second_index):
     open_index(page, second_index)
     facts = page.locator("#status .ck-index-facts").inner_text()
-    for fact in ("30", "a document", "4 bits", "tiny"):
+    for fact in ("On disk", "a document", "4 bits", "tiny"):
         assert fact in facts
     assert str(second_index.parent) not in facts
     search(page, "the library")
