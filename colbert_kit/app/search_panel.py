@@ -1,15 +1,16 @@
-"""The search panel and its API endpoint."""
+"""The search panel and its API endpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
+from colbert_kit.app.actor import resolve_actor
 from colbert_kit.app.answers import Answers
-from colbert_kit.app.render import status_html
-from colbert_kit.errors import ColbertKitError
+from colbert_kit.app.ranking import HOWS
+from colbert_kit.app.scripts import COPY, HEATMAPS, PAGE_URL, SHOW_LINK
+from colbert_kit.app.search_handlers import DEFAULT_K, MAX_K, SearchHandlers
 
 __all__ = ["build_search_panel"]
 
@@ -19,97 +20,98 @@ EXAMPLES = [
     "stem cells and tissue repair after a heart attack",
     "antibiotic resistance spreads between bacteria",
 ]
-DEFAULT_K, MOST_HITS = 10, 100
-
-
-class _Handlers:
-    """What the panel's events call."""
-
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-
-    def search(self, query: str, k: int = DEFAULT_K, filter: str = "", index: str = "") -> list[dict[str, Any]]:
-        """Search the index by meaning.
-
-        Args:
-            query: The query.
-            k: Hits at most.
-            filter: Conditions on metadata, as in "year >= 2020 and topic = biology"; empty for none.
-            index: A folder or a repository; the page's own if empty.
-
-        Returns:
-            Hits, best first: rank, id, score, text, metadata.
-        """
-        try:
-            return self.answers.search(query, int(k), filter, index)
-        except ColbertKitError as error:
-            raise gr.Error(str(error)) from error
-
-    def show(
-        self, query: str | None, k: float = DEFAULT_K, filter_text: str | None = "", index: str | None = ""
-    ) -> Iterator[str]:
-        """The hits as HTML, after a word on the wait where there is nothing to search yet."""
-        status = self.answers.get_status(index or "")
-        if status.stage == "loading" or (status.stage == "indexing" and not status.searchable):
-            yield '<p class="ck-message" role="status">Your search begins as soon as it can.</p>'
-        # A box that was never touched gives None.
-        yield self.answers.search_html(query or "", int(k), filter_text or "", index or "")
-
-    def show_example(self, query: str) -> Iterator[str]:
-        """The hits of an example, whatever the options say."""
-        yield from self.show(query)
-
-    def fill(self, request: gr.Request) -> list[Any]:
-        """What a link says: query, hits, filter, index."""
-        given = request.query_params
-        k = given.get("k", "")
-        hits = min(max(int(k), 1), MOST_HITS) if k.isascii() and k.isdigit() else None
-        # What it does not say may not be written: a fast visitor has begun to type.
-        return [value or gr.skip() for value in (given.get("q"), hits, given.get("filter"), given.get("index"))]
-
-    def tick(self, index: str | None) -> tuple[str, gr.Timer]:
-        """The state of the index, looked at again while it changes."""
-        status = self.answers.get_status(index or "")
-        return status_html(status), gr.Timer(active=status.stage in ("loading", "indexing"))
+ENCODING: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode", "api_visibility": "private"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 
 
 def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
-    """The panel: query, number of hits, filter; cards with scores, timings and explanations; the demo's examples."""
-    handlers = _Handlers(answers)
-    encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
+    """The panel: query, index, ways to rank, filter; cards with timings and explanations; a link and programs."""
+    handlers = SearchHandlers(answers)
+
+    def heatmap(what: str) -> str:
+        return answers.heatmap_html(what)
+
     with gr.Blocks() as panel:
         with gr.Row(equal_height=True):
             query = gr.Textbox(
                 label="Query", placeholder="Ask in your own words", scale=5, autofocus=True, elem_id="query"
             )
             button = gr.Button("Search", variant="primary", scale=1, min_width=110, elem_id="search")
-        results = gr.HTML(elem_id="results", padding=False, render=False)
-        gr.Examples(
-            [[example] for example in EXAMPLES],
-            inputs=[query],
-            outputs=results,
-            fn=handlers.show_example,
-            run_on_click=True,
-            cache_examples=False,
-            label="Try one",
-            api_visibility="private",
-            visible=is_demo,
-        )
-        with gr.Accordion("Options", open=False):
-            k = gr.Slider(1, MOST_HITS, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")
-            info = "Conditions on metadata, as in: year >= 2020 and topic = biology"
-            filter_text = gr.Textbox(label="Filter", info=info, elem_id="filter")
-            info = "A folder of this machine, or a repository on the Hub, as in: me/my-index"
-            index = gr.Textbox(label="Index", info=info, placeholder="The page's own", elem_id="index")
+        examples = _queries(query, EXAMPLES, "Try one", "examples", visible=is_demo)
+        recent = _queries(query, [], "Your last queries", "recent", visible=False)
+        history = gr.BrowserState([], storage_key="colbert_kit.queries", secret="colbert_kit")
+        with gr.Row():
+            index, hows = _index_box(), _how_box()
+        k, filter_text, column = _build_options(handlers, index)
         status = gr.HTML(elem_id="status", padding=False)
-        results.render()
-        timer = gr.Timer(1.0)
-        filled = panel.load(handlers.fill, outputs=[query, k, filter_text, index], api_visibility="private")
-        for trigger in (filled.then, timer.tick, index.submit, index.blur):
-            trigger(
-                handlers.tick, index, [status, timer], show_progress="hidden", queue=False, api_visibility="private"
+        results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
+        with gr.Accordion("Link, Python, command line, curl", open=False, elem_id="share"):
+            link = gr.Textbox(
+                label="Link to this search", interactive=False, buttons=["copy"], max_lines=1, elem_id="link"
             )
+            programs = gr.HTML(elem_id="programs", padding=False, js_on_load=COPY)
+        url = gr.Textbox(visible="hidden", show_label=False, elem_id="page-url")
+        timer, is_linked = gr.Timer(1.0), gr.State(False)
+
+        settings = [query, k, filter_text, hows, index]
+        state = [status, timer, column]
+
+        def follow(search: Any) -> None:  # noqa: ANN401 - what an event gives
+            shared = search.then(handlers.share, [url, *settings], [link, programs], **QUIET)
+            shared.then(None, link, None, js=SHOW_LINK, **QUIET)
+            shared.then(handlers.remember, [query, history], [history, recent], **QUIET)
+
         for trigger in (button.click, query.submit):
-            trigger(handlers.show, [query, k, filter_text, index], results, api_visibility="private", **encoding)
+            follow(trigger(handlers.show, settings, results, **ENCODING))
+        for asked in (examples, recent):
+            chosen = asked.click(lambda sample: sample[0], asked, query, **QUIET)
+            follow(chosen.then(handlers.show, settings, results, **ENCODING))
+        for trigger in (index.submit, index.blur):
+            trigger(handlers.open, index, state, **QUIET)
+        timer.tick(handlers.tick, index, state, **QUIET)
+        panel.load(None, None, url, js=PAGE_URL, **QUIET)
+        panel.load(handlers.recall, history, recent, **QUIET)
+        filled = panel.load(handlers.fill, None, [is_linked, *settings], **QUIET)
+        filled.then(handlers.open, index, state, **QUIET)
+        follow(filled.then(handlers.show_linked, [is_linked, *settings], results, **ENCODING))
+        encoding = {name: value for name, value in ENCODING.items() if name != "api_visibility"}
         gr.api(handlers.search, api_name="search", **encoding)
+        gr.api(handlers.explain, api_name="explain", **encoding)
     return panel
+
+
+def _queries(query: gr.Textbox, queries: list[str], label: str, elem_id: str, *, visible: bool) -> gr.Dataset:
+    samples = [[one] for one in queries]
+    return gr.Dataset(components=[query], samples=samples, label=label, elem_id=elem_id, visible=visible)
+
+
+def _index_box() -> gr.Textbox:
+    if resolve_actor().may_use_machine:
+        info = "A folder, or a Hub dataset repository: owner/name"
+    else:
+        info = "A public Hub dataset repository: owner/name"
+    place = "empty: the one this page was started with"
+    return gr.Textbox(label="Index", info=info, placeholder=place, elem_id="index", scale=3, min_width=280, max_lines=1)
+
+
+def _how_box() -> gr.CheckboxGroup:
+    choices = [(name, how) for how, name in HOWS.items()]
+    info = "Choose several to see them side by side"
+    return gr.CheckboxGroup(
+        choices, value=["colbert"], label="Rank by", info=info, elem_id="how", scale=4, min_width=280
+    )
+
+
+def _build_options(handlers: SearchHandlers, index: gr.Textbox) -> tuple[gr.Slider, gr.Textbox, gr.Dropdown]:
+    with gr.Accordion("Options", open=False, elem_id="options"):
+        k = gr.Slider(1, MAX_K, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")
+        with gr.Row(equal_height=True):
+            column = gr.Dropdown([], label="Column", elem_id="column", min_width=140)
+            operator = gr.Dropdown([], label="Operator", elem_id="operator", min_width=110)
+            value = gr.Dropdown([], label="Value", allow_custom_value=True, elem_id="value", min_width=140)
+            add = gr.Button("Add condition", elem_id="add-condition", min_width=140)
+        info = "All must hold. Written, or put together above: year >= 2020 and topic = biology"
+        filter_text = gr.Textbox(label="Filter", info=info, elem_id="filter")
+        column.change(handlers.choose_column, [index, column], [operator, value], **QUIET)
+        add.click(handlers.add, [index, column, operator, value, filter_text], filter_text, **QUIET)
+    return k, filter_text, column

@@ -7,20 +7,23 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colbert_kit.app.filters import parse_filters
+from colbert_kit.app.lexical import Lexical
+from colbert_kit.app.ranking import Found, rank, timed
 from colbert_kit.errors import ColbertKitError, FolderBusy, InvalidFolder, InvalidInput
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
-    from colbert_kit import Hit, Searcher
+    from colbert_kit import Searcher
     from colbert_kit.progress import OnProgress, Progress
-    from colbert_kit.scores import TokenMatch
 
-__all__ = ["Found", "Service", "Status"]
+__all__ = ["Service", "Status"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,41 +59,24 @@ class Status:
     searchable: int = 0
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search gives to the page.
-
-    Args:
-        hits: The hits.
-        matches: For each hit, which token met which.
-        timings: Seconds of each stage.
-        searched: Documents that were searched.
-    """
-
-    hits: list[Hit]
-    matches: list[list[TokenMatch]]
-    timings: dict[str, float]
-    searched: int
-    previous: dict[str, int] = field(default_factory=dict)
-
-
 class Service:
     """One index and its model for all visitors.
 
     Args:
         index: A folder or a Hub dataset repository, ``me/index`` or ``me/index@commit``; the demo where None, built at
             the first start and kept in the user's cache folder.
-        anonymous: Open nothing that needs an access token.
+        open_searcher: Opens a named index; ``Searcher.from_pretrained`` where None.
     """
 
-    def __init__(self, index: str | None = None, *, anonymous: bool = False) -> None:
-        self._index = index
-        self._anonymous = anonymous
+    def __init__(self, index: str | None = None, open_searcher: Callable[[str], Searcher] | None = None) -> None:
+        self.index = index
+        self._open_searcher = open_searcher
         self._status = Status("loading")
         self._searcher: Searcher | None = None
         self._usable = threading.Event()
-        self._bm25: tuple[int, Any, list[dict[str, Any]]] | None = None
-        self._bm25_lock = threading.Lock()
+        self._fingerprint: str | None = None
+        self._lexical: Lexical | None = None
+        self._lexical_lock = threading.Lock()
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -100,6 +86,12 @@ class Service:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._prepare, name="load", daemon=True)
                 self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until loading has come to an end, whichever it is."""
+        self.start()
+        if self._thread is not None:
+            self._thread.join()
 
     @property
     def status(self) -> Status:
@@ -118,21 +110,47 @@ class Service:
             raise ColbertKitError(self._status.message)
         return self._searcher
 
-    def search(self, query: str, k: int = 10, filter_text: str = "", *, explain: bool = True) -> Found:
+    @property
+    def loaded(self) -> Searcher | None:
+        """The searcher if there is one by now."""
+        return self._searcher
+
+    @property
+    def model_fingerprint(self) -> str:
+        """Of the model, once the index is loaded."""
+        from colbert_kit import models
+
+        if self._fingerprint is None:
+            self._fingerprint = models.fingerprint(self.searcher().model)
+        return self._fingerprint
+
+    def refresh(self) -> None:
+        """Take up what was added to the index since.
+
+        Raises:
+            ColbertKitError: It is damaged by now, or of another model.
+        """
+        searcher = self.searcher()
+        searcher.refresh()
+        self._status = Status("ready", len(searcher), len(searcher))
+
+    def search(
+        self, query: str, k: int = 10, filter_text: str = "", *, how: str = "colbert", explain: bool = True
+    ) -> Found:
         """Search, with an explanation of each hit.
 
         Raises:
-            InvalidInput: The query is empty or the filter does not fit.
+            InvalidInput: The query is empty, the filter does not fit or there is no such way to rank.
             ColbertKitError: The index could not be loaded.
         """
         filters = parse_filters(filter_text)
         searcher = self.searcher()
-        timings: dict[str, float] = {}
-        hits = searcher.search(query, k, filters=filters, timings=timings)
-        start = time.perf_counter()
-        matches = searcher.explain_many(query, hits) if explain else []
-        timings["explain"] = time.perf_counter() - start
-        return Found(hits, matches, timings, len(searcher))
+        found = rank(searcher, self.lexical, query, k, filters, how)
+        if not explain:
+            return found
+        with timed(found.timings, "explain"):
+            matches = searcher.explain_many(query, found.hits)
+        return replace(found, matches=matches)
 
     def rerank(self, query: str, texts: list[str], k: int | None = None) -> Found:
         """Order texts by MaxSim; their ids are their places, from 1.
@@ -142,11 +160,25 @@ class Service:
             ColbertKitError: The model could not be loaded.
         """
         texts = [text.strip() for text in texts if text.strip()]
-        if not texts:
+        return self.rerank_documents(query, [{"id": str(n), "text": text} for n, text in enumerate(texts, start=1)], k)
+
+    def rerank_documents(self, query: str, documents: list[dict[str, Any]], k: int | None = None) -> Found:
+        """Order documents by MaxSim.
+
+        Raises:
+            InvalidInput: The query is empty, or there are no candidates or too many.
+            ColbertKitError: The model could not be loaded.
+        """
+        if not documents:
             raise InvalidInput("there are no candidates; give one a line.")
-        if len(texts) > MAX_CANDIDATES:
-            raise InvalidInput(f"at most {MAX_CANDIDATES} candidates can be reranked here, got {len(texts)}.")
-        return self._rerank(query, [{"id": str(n), "text": text} for n, text in enumerate(texts, start=1)], k)
+        if len(documents) > MAX_CANDIDATES:
+            raise InvalidInput(f"at most {MAX_CANDIDATES} candidates can be reranked here, got {len(documents)}.")
+        searcher = self.searcher()
+        timings: dict[str, float] = {}
+        with timed(timings, "rerank"):
+            hits = searcher.rerank(query, documents, k)
+        previous = {document["id"]: place for place, document in enumerate(documents, start=1)}
+        return Found(hits, [], timings, len(documents), previous)
 
     def rerank_bm25(self, query: str, k: int, num_candidates: int = 100) -> Found:
         """Order BM25's first hits in the index by MaxSim.
@@ -157,44 +189,24 @@ class Service:
         """
         if not query.strip():
             raise InvalidInput("the query is empty; type at least one word.")
-        start = time.perf_counter()
-        ids = self._bm25_ids(query, num_candidates)
-        timings = {"BM25": time.perf_counter() - start}
+        timings: dict[str, float] = {}
+        with timed(timings, "BM25"):
+            ids = [one for one, _ in self.lexical().rank(query, num_candidates)]
         # They are in the index, so their embeddings are too.
         hits = self.searcher().search(query, k, subset=ids, timings=timings)
         return Found(hits, [], timings, len(ids), {one: rank for rank, one in enumerate(ids, start=1)})
 
-    def _rerank(self, query: str, documents: list[dict[str, Any]], k: int | None) -> Found:
+    def lexical(self) -> Lexical:
+        """BM25 of what the index holds now."""
         searcher = self.searcher()
-        start = time.perf_counter()
-        hits = searcher.rerank(query, documents, k)
-        seconds = time.perf_counter() - start
-        previous = {document["id"]: rank for rank, document in enumerate(documents, start=1)}
-        return Found(hits, [], {"rerank": seconds}, len(documents), previous)
-
-    def _bm25_ids(self, query: str, num_candidates: int) -> list[str]:
-        import bm25s
-        import Stemmer
-
-        searcher = self.searcher()
-        stemmer = Stemmer.Stemmer("english")
-        with self._bm25_lock:
-            if self._bm25 is None or self._bm25[0] != len(searcher):
-                documents = list(searcher.documents())
-                texts = [document["text"] for document in documents]
-                # k1 0.9 and b 0.4 are Anserini's defaults, with which SciFact gives 0.676 nDCG@10.
-                retriever = bm25s.BM25(k1=0.9, b=0.4)
-                tokens = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
-                retriever.index(tokens, show_progress=False)
-                self._bm25 = (len(documents), retriever, documents)
-            size, retriever, documents = self._bm25
-        query_tokens = bm25s.tokenize([query], stopwords="en", stemmer=stemmer, show_progress=False)
-        rows, scores = retriever.retrieve(query_tokens, k=min(num_candidates, size), show_progress=False)
-        return [documents[row]["id"] for row, score in zip(rows[0], scores[0], strict=True) if score > 0]
+        with self._lexical_lock:
+            if self._lexical is None or self._lexical.content != searcher.content_digest:
+                self._lexical = Lexical(searcher)
+            return self._lexical
 
     def _prepare(self) -> None:
         try:
-            self._load_demo() if self._index is None else self._load(self._index)
+            self._load_demo() if self.index is None else self._load(self.index)
             self._status = Status("ready", len(self.searcher()), len(self.searcher()))
         except ColbertKitError as error:
             self._status = Status("failed", message=str(error))
@@ -205,13 +217,13 @@ class Service:
             self._usable.set()
 
     def _load(self, index: str) -> None:
-        from colbert_kit import Searcher
+        from colbert_kit import Searcher, hub
 
-        # A Space names its index by its commit.
-        name, _, revision = (index, "", "") if Path(index).is_dir() else index.partition("@")
-        # False: not even the stored one, which the client would take for None.
-        token: Any = False if self._anonymous else None
-        self._use(Searcher.from_pretrained(name, revision=revision or None, token=token))
+        if self._open_searcher is not None:
+            self._use(self._open_searcher(index))
+            return
+        name, revision = hub.split_revision(index)
+        self._use(Searcher.from_pretrained(name, revision=revision))
 
     def _use(self, searcher: Searcher) -> None:
         searcher.warm()
@@ -282,16 +294,3 @@ class Service:
             self._status = Status("indexing", before + progress.done, total, searchable=before)
 
         return show
-
-
-def parse_filters(text: str) -> list[tuple[str, str, Any]] | None:
-    """Conditions joined by ``and``, as the page takes them; None where there are none.
-
-    Raises:
-        InvalidInput: One is not ``column operator value``.
-    """
-    from colbert_kit import documents
-
-    if not text.strip():
-        return None
-    return [documents.parse_filter(part) for part in text.replace(" AND ", " and ").split(" and ")]

@@ -1,5 +1,6 @@
 """The texts and metadata behind an index, in Parquet files that the Hub's viewer shows."""
 
+from colbert_kit.documents.columns import ColumnSummary
 from colbert_kit.documents.compaction import (
     stage_documents_compaction,
     stage_documents_copy,
@@ -12,6 +13,7 @@ from colbert_kit.documents.texts import Fetch
 
 __all__ = [
     "RESERVED_COLUMNS",
+    "ColumnSummary",
     "Documents",
     "Fetch",
     "Filters",

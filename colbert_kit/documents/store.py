@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from colbert_kit.documents.blocks import read_blocks
+from colbert_kit.documents.columns import ColumnSummary, summarize_columns
 from colbert_kit.documents.compaction import conform
 from colbert_kit.documents.filters import Filters, filter_mask
 from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document, merge_schemas, table_of
@@ -104,6 +105,16 @@ class Documents:
         """
         mask: NDArray[np.bool_] = np.asarray(filter_mask(self._metadata, filters))
         return mask
+
+    def summaries(self, mask: NDArray[np.bool_], max_values: int) -> list[ColumnSummary]:
+        """What each column that filters may use holds in some rows.
+
+        Args:
+            mask: The rows, ``(num_rows,)``.
+            max_values: Values of a column that are named at most.
+        """
+        with self._readable():
+            return summarize_columns(self._metadata.filter(pa.array(mask)), max_values)
 
     def metadata(self, row: int) -> dict[str, Any]:
         """The id and the metadata at a row, those that are null left out; nothing is read."""

@@ -14,6 +14,7 @@ from colbert_kit.hub.pull import (
     pull_folder,
     pull_to,
     resolve_revision,
+    split_revision,
 )
 from colbert_kit.hub.push import Pushed, make_repository, push_folder
 from colbert_kit.hub.ranges import RemoteFiles
@@ -41,5 +42,6 @@ __all__ = [
     "read_card",
     "redacted",
     "resolve_revision",
+    "split_revision",
     "translated",
 ]

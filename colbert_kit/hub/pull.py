@@ -28,6 +28,7 @@ __all__ = [
     "pull_folder",
     "pull_to",
     "resolve_revision",
+    "split_revision",
 ]
 
 REPO_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
@@ -38,6 +39,19 @@ COMMIT = re.compile("[0-9a-f]{40}")
 def is_repo_id(name: str) -> bool:
     """Whether ``name`` could be a repository: ``"me/my-index"`` or ``"bert-base-uncased"``."""
     return REPO_ID.fullmatch(name) is not None and ".." not in name
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """A repository and the revision that it is wanted at, or a folder of this machine and None.
+
+    Example:
+        >>> split_revision("me/index@0123abc"), split_revision("me/index")
+        (('me/index', '0123abc'), ('me/index', None))
+    """
+    if Path(name).is_dir():
+        return name, None
+    repo_id, _, revision = name.partition("@")
+    return repo_id, revision or None
 
 
 def page_of(repo_id: str, repo_type: str = "model") -> str:

@@ -3,7 +3,7 @@
 Khattab & Zaharia, "ColBERT", SIGIR 2020, section 3.3 (https://arxiv.org/abs/2004.12832).
 """
 
-from colbert_kit.scores.explain import TokenMatch, TokenSpan, explain
+from colbert_kit.scores.explain import TokenMatch, TokenSimilarities, TokenSpan, explain
 from colbert_kit.scores.kernel import NBITS, CodecView, SegmentView, byte_weights, kernel, open_kernel, reversed_codes
 from colbert_kit.scores.kernel.native import NativeKernel
 from colbert_kit.scores.maxsim import maxsim, maxsim_pairwise
@@ -16,6 +16,7 @@ __all__ = [
     "PackedEmbeddings",
     "SegmentView",
     "TokenMatch",
+    "TokenSimilarities",
     "TokenSpan",
     "byte_weights",
     "explain",

@@ -10,7 +10,7 @@ import numpy as np
 from colbert_kit.errors import InvalidInput
 from colbert_kit.scores.packed import FloatArray
 
-__all__ = ["TokenMatch", "TokenSpan", "explain"]
+__all__ = ["TokenMatch", "TokenSimilarities", "TokenSpan", "explain"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,21 @@ class TokenMatch:
     query: TokenSpan
     document: TokenSpan
     similarity: float
+
+
+@dataclass(frozen=True)
+class TokenSimilarities:
+    """How similar every query token is to every document token; the largest of each row sum to the MaxSim score.
+
+    Args:
+        query: The query tokens.
+        document: The document tokens.
+        similarity: Dot products of their unit-norm embeddings, ``(query_tokens, document_tokens)``, float32.
+    """
+
+    query: list[TokenSpan]
+    document: list[TokenSpan]
+    similarity: FloatArray
 
 
 def explain(

@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import models
-from colbert_kit.documents import Filters
+from colbert_kit.documents import ColumnSummary, Filters
 from colbert_kit.indexes import SearchConfig
-from colbert_kit.scores import PackedEmbeddings, TokenMatch
+from colbert_kit.scores import PackedEmbeddings, TokenMatch, TokenSimilarities
 from colbert_kit.searcher.hits import Generation, Hit, check_queries
 from colbert_kit.searcher.reranking import rerank_texts
-from colbert_kit.searcher.searching import Options, explain_generation, search_generation, search_packed
+from colbert_kit.searcher.searching import (
+    Options,
+    explain_generation,
+    search_generation,
+    search_packed,
+    similarities_in_generation,
+)
 
 __all__ = ["Reader"]
 
@@ -47,6 +53,14 @@ class Reader:
     def metadata_columns(self) -> list[str]:
         """Columns that filters may use."""
         return self._generation.documents.metadata_columns
+
+    def summarize_columns(self, max_values: int = 50) -> list[ColumnSummary]:
+        """What the columns that filters may use hold.
+
+        Args:
+            max_values: Values of a column that are named at most.
+        """
+        return self._generation.documents.summaries(self._generation.index.rows.alive, max_values)
 
     @property
     def is_compressed(self) -> bool:
@@ -221,6 +235,21 @@ class Reader:
         """
         return explain_generation(self._generation, self._encoder, query, hits)
 
+    def similarities(self, query: str, hit: Hit | str) -> TokenSimilarities:
+        """Tell how similar every token of a query is to every token of a hit, of which ``explain`` gives the best.
+
+        Args:
+            query: The query.
+            hit: A hit, or a document's id.
+
+        Raises:
+            InvalidInput: As ``explain``.
+
+        Example:
+            >>> searcher.similarities("what makes the tides?", hits[0]).similarity.max(axis=1).sum()  # doctest: +SKIP
+        """
+        return similarities_in_generation(self._generation, self._encoder, query, hit)
+
     def rerank(self, query: str, documents: Sequence[Mapping[str, Any]], k: int | None = None) -> list[Hit]:
         """Order documents that need not be in the index by how well they answer a query.
 
@@ -238,6 +267,16 @@ class Reader:
         """Read the whole index once, so that the first search is as fast as the next."""
         self._generation.index.warm()
         models.encode_window(self._encoder, ["warm"], "query")
+
+    def matching_ids(self, filters: Filters) -> list[str]:
+        """Ids of the documents that pass filters, in the order they were added.
+
+        Raises:
+            InvalidInput: The filters do not fit.
+        """
+        rows = self._generation.index.rows
+        passing = np.flatnonzero(rows.alive & self._generation.documents.matching(filters))
+        return [rows.ids[row] for row in passing.tolist()]
 
     def get_documents(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Documents by their ids, in the given order: ``{"id", "text", ...metadata}``.

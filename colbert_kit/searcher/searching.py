@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from sentence_transformers import MultiVectorEncoder
 from colbert_kit import models
 from colbert_kit.documents import Filters
 from colbert_kit.indexes import SearchConfig
-from colbert_kit.scores import PackedEmbeddings, TokenMatch, explain
+from colbert_kit.scores import PackedEmbeddings, TokenMatch, TokenSimilarities, TokenSpan, explain
 from colbert_kit.searcher.hits import Generation, Hit, check_k, check_queries, choose, hits_of
 
-__all__ = ["Options", "explain_generation", "search_generation", "search_packed"]
+__all__ = ["Options", "explain_generation", "search_generation", "search_packed", "similarities_in_generation"]
 
 QUERIES_AT_ONCE = 32
 """Queries of one pass over the documents; it bounds the memory for their similarities to a block of tokens."""
@@ -106,19 +107,37 @@ def explain_generation(
     Raises:
         InvalidInput: The query is empty, or there is no such document.
     """
+    return [explain(*tokens) for tokens in _tokens_of(generation, encoder, query, hits)]
+
+
+def similarities_in_generation(
+    generation: Generation, encoder: MultiVectorEncoder, query: str, hit: Hit | str
+) -> TokenSimilarities:
+    """How similar every token of the query is to every token of a hit.
+
+    Raises:
+        InvalidInput: The query is empty, or there is no such document.
+    """
+    [(query_embeddings, embeddings, query_spans, document_spans)] = _tokens_of(generation, encoder, query, [hit])
+    similarity = query_embeddings.astype(np.float32) @ embeddings.astype(np.float32).T
+    return TokenSimilarities(query_spans, document_spans, similarity)
+
+
+def _tokens_of(
+    generation: Generation, encoder: MultiVectorEncoder, query: str, hits: Sequence[Hit | str]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], list[TokenSpan], list[TokenSpan]]]:
+    """For each hit the embeddings and the spans of the query and of the hit."""
     [query] = check_queries([query])
     rows = generation.index.rows.find([hit if isinstance(hit, str) else hit.id for hit in hits])
     [query_embeddings] = models.encode_window(encoder, [query], "query")
     query_spans = models.query_spans(encoder, query)
-    explained = []
     for row, document in zip(rows.tolist(), generation.documents.get_many(rows.tolist()), strict=True):
         text = document["text"]
         if generation.pool_factor > 1:  # what is stored are means of tokens, which stand nowhere in the text
             [embeddings] = models.encode_window(encoder, [text], "document")
         else:
             embeddings = generation.index.embeddings_of(row)
-        explained.append(explain(query_embeddings, embeddings, query_spans, models.document_spans(encoder, text)))
-    return explained
+        yield query_embeddings, embeddings, query_spans, models.document_spans(encoder, text)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ NASTY = {
     "template": "the library ${1+1} and `backticks` and {{curly}}",
     "script": '<script>document.title = "broken"</script><img src=x onerror="document.title=1"> of the river',
     "rtl": "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd the mountain \\n ${HOME}",
-    "control": "the city\x00\x07 at night \ufffd",
+    "control": "the city\x00\x07 at night \ufffd \u202e and \u2066 mirrored",
     "long": "the song " * 3000 + "ends here",
 }
 
@@ -38,6 +38,16 @@ def nasty_index(tiny_model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("nasty") / "index"
     documents = [{"id": name, "text": text, "title": text[:30]} for name, text in NASTY.items()]
     Searcher.build(folder, tiny_model, documents)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def second_index(tiny_model, tiny_documents, tmp_path_factory) -> Path:
+    """Thirty documents with a year and a topic, compressed."""
+    from colbert_kit import Searcher
+
+    folder = tmp_path_factory.mktemp("second") / "index"
+    Searcher.build(folder, tiny_model, tiny_documents, exact_below=0)
     return folder
 
 

@@ -10,12 +10,45 @@ def client(page_url):
     return gradio_client.Client(page_url, verbose=False)
 
 
-def test_the_api_has_two_documented_typed_endpoints_and_no_others(client):
+def test_the_api_has_three_documented_typed_endpoints_and_no_others(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/search", "/rerank"}
-    parameters = {one["parameter_name"]: one["python_type"]["type"] for one in endpoints["/search"]["parameters"]}
-    assert parameters == {"query": "str", "k": "int", "filter": "str", "index": "str"}
+    assert set(endpoints) == {"/search", "/rerank", "/explain"}
+    types = {
+        name: {one["parameter_name"]: one["python_type"]["type"] for one in endpoint["parameters"]}
+        for name, endpoint in endpoints.items()
+    }
+    how = types["/search"].pop("how")
+    assert all(name in how for name in ("colbert", "exact", "bm25", "hybrid"))
+    assert types["/search"] == {"query": "str", "k": "int", "filter": "str", "index": "str"}
+    assert types["/explain"] == {"query": "str", "id": "str", "text": "str", "index": "str"}
+    assert types["/rerank"]["query"] == "str"
     assert "by meaning" in endpoints["/search"]["description"]
+
+
+def test_every_way_to_rank_gives_hits_with_falling_scores(client):
+    for how in ("colbert", "exact", "bm25", "hybrid"):
+        hits = client.predict("the library", 5, "id in script, rtl, template", how, api_name="/search")
+        scores = [hit["score"] for hit in hits]
+        assert scores, how
+        assert scores == sorted(scores, reverse=True)
+        assert {hit["id"] for hit in hits} <= {"script", "rtl", "template"}
+
+
+def test_explain_names_every_token_and_its_matches_sum_to_the_score(client):
+    [hit] = client.predict("the library", 1, "", api_name="/search")
+    found = client.predict("the library", hit["id"], api_name="/explain")
+    assert sum(match["similarity"] for match in found["matches"]) == pytest.approx(hit["score"], abs=1e-3)
+    assert len(found["similarity"]) == len(found["matches"])
+    assert len(found["similarity"][0]) == len(found["document_tokens"])
+    other = client.predict("the library", "", "the library", api_name="/explain")
+    assert max(map(max, other["similarity"])) <= 1.001
+
+
+def test_another_folder_can_be_searched_by_its_name(client, second_index):
+    hits = client.predict("the library", 5, "year >= 2020", "bm25", str(second_index), api_name="/search")
+    assert all(hit["metadata"]["year"] >= 2020 for hit in hits)
+    with pytest.raises(Exception, match="there is no such folder"):
+        client.predict("sea", 2, "", "colbert", "/no/such/folder", api_name="/search")
 
 
 def test_search_gives_hits_as_json(client):

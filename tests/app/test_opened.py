@@ -1,79 +1,88 @@
-"""Which indexes the page opens, for whom."""
+"""Which indexes are open, and who may open what."""
 
 import pytest
 
 from colbert_kit import Searcher
-from colbert_kit.app.answers import Answers
-from colbert_kit.app.opened import MOST, Opened
-from colbert_kit.errors import InvalidInput
+from colbert_kit.app import opened as opened_module
+from colbert_kit.app.actor import Actor
+from colbert_kit.app.opened import Opened
+from colbert_kit.errors import ColbertKitError, InvalidInput
 
 
 @pytest.fixture
-def folders(tiny_model, tmp_path):
-    for number in range(MOST + 2):
-        documents = [{"id": f"of-{number}", "text": "the river of the city"}]
-        Searcher.build(tmp_path / f"index-{number}", tiny_model, documents)
-    return [str(tmp_path / f"index-{number}") for number in range(MOST + 2)]
+def opened(nasty_index):
+    return Opened(str(nasty_index), lambda: Actor("local"))
 
 
-def ids(rows):
-    return [row["id"] for row in rows]
+def test_an_empty_name_is_the_pages_own_index(opened, nasty_index):
+    assert opened.get("") is opened.get("  ") is opened.get(str(nasty_index)) is opened.own
 
 
-def test_another_folder_is_searched_beside_the_pages_own(folders):
-    answers = Answers(folders[0])
-    assert ids(answers.search("river", 5, "")) == ["of-0"]
-    assert ids(answers.search("river", 5, "", folders[1])) == ["of-1"]
-    assert ids(answers.search("river", 5, "", f" {folders[0]} ")) == ["of-0"]
-    assert answers.get_status(folders[1]).stage == "ready"
+def test_an_index_is_opened_once_with_the_model_that_is_there(opened, second_index):
+    opened.own.searcher()
+    service = opened.get(str(second_index))
+    assert len(service.searcher()) == 30
+    assert service.searcher().model is opened.own.searcher().model
+    assert opened.get(f"{second_index}/") is service
 
 
-def test_few_are_open_at_a_time_and_the_one_not_asked_for_longest_is_closed(folders):
-    opened = Opened(folders[0])
-    first, *others = (opened.get(folder) for folder in folders[1:])
-    assert opened.get(folders[0]) is opened.get("") is opened.own
-    assert opened.get(folders[2]) is others[0]
-    assert opened.get(folders[1]) is not first
+def test_the_index_used_longest_ago_goes_first(opened, second_index, tmp_path, monkeypatch):
+    monkeypatch.setattr(opened_module, "MOST_OPEN", 2)
+    folders = [str(second_index), *(str(tmp_path / name) for name in "ab")]
+    for folder in folders[1:]:
+        opened.get(str(second_index)).searcher().copy_to(folder)
+    first, second = opened.get(folders[0]), opened.get(folders[1])
+    assert opened.get(folders[0]) is first
+    assert opened.get(folders[2]) is not second
+    assert opened.get(folders[0]) is first
+    assert opened.get(folders[1]) is not second
 
 
-def test_a_failure_is_told_and_tried_again_when_asked_again(folders, tmp_path, tiny_model):
-    answers = Answers(folders[0])
-    (tmp_path / "later").mkdir()
-    assert "manifest.json" in answers.search_html("river", 5, "", str(tmp_path / "later"))
-    (tmp_path / "later").rmdir()
-    Searcher.build(tmp_path / "later", tiny_model, [{"id": "late", "text": "river"}])
-    assert ids(answers.search("river", 5, "", str(tmp_path / "later"))) == ["late"]
+def test_what_was_added_is_found_when_the_index_is_opened_again(opened, tiny_model, tmp_path):
+    searcher = Searcher.build(tmp_path / "index", tiny_model, [{"id": "1", "text": "the river"}])
+    service = opened.get(str(tmp_path / "index"))
+    assert len(service.searcher()) == 1
+    service.wait()
+    searcher.add([{"id": "2", "text": "the sea"}])
+    assert opened.refresh(str(tmp_path / "index")) is service
+    assert [hit.id for hit in service.search("sea", 5, how="bm25").hits] == ["2"]
 
 
-def test_what_is_neither_folder_nor_repository_is_refused(folders):
-    answers = Answers(folders[0])
-    with pytest.raises(InvalidInput, match="there is no folder"):
-        answers.search("river", 5, "", "no/such/folder")
-    assert answers.get_status("../up").stage == "failed"
+def test_a_folder_that_was_no_index_is_tried_again(opened, tiny_model, tmp_path):
+    with pytest.raises(ColbertKitError, match="is not an index folder"):
+        opened.get(str(tmp_path)).searcher()
+    Searcher.build(tmp_path / "index", tiny_model, [{"id": "1", "text": "the river"}])
+    opened.get(str(tmp_path)).wait()
+    (tmp_path / "index").rename(tmp_path.parent / "moved")
+    tmp_path.rmdir()
+    (tmp_path.parent / "moved").rename(tmp_path)
+    assert len(opened.get(str(tmp_path)).searcher()) == 1
 
 
-@pytest.mark.parametrize("elsewhere", [{"SPACE_ID": "alice/search"}, {"GRADIO_SERVER_NAME": "0.0.0.0"}])
-def test_elsewhere_no_folder_is_opened(folders, monkeypatch, elsewhere):
-    for name, value in elsewhere.items():
-        monkeypatch.setenv(name, value)
-    opened = Opened(folders[0])
-    assert opened.get(folders[0]) is opened.own
-    for index in (folders[1], "/etc", "../up", "songs"):
+@pytest.mark.parametrize("place", ["space", "server"])
+def test_a_visitor_opens_no_folder_of_the_machine(nasty_index, second_index, place, monkeypatch):
+    opened = Opened(str(nasty_index), lambda: Actor(place))
+    monkeypatch.chdir(second_index.parent.parent)
+    for name in (str(second_index), "/", "../x", "~", f"{second_index.parent.name}/index"):
         with pytest.raises(InvalidInput, match="needs your own machine"):
-            opened.get(index)
+            opened.get(name)
 
 
-def test_in_a_space_a_stranger_does_not_read_with_the_token_of_its_owner(
-    hub_here, tiny_model_folder, tiny_documents, tmp_path, folders, monkeypatch
+def test_a_visitor_opens_public_repositories_and_none_that_only_the_owner_may_read(
+    nasty_index, second_index, tiny_model, hub_here
 ):
     from colbert_kit import models
 
-    models.push_to_hub(models.ColBERT(tiny_model_folder, device="cpu"), "alice/tiny", private=False)
-    searcher = Searcher.build(tmp_path / "songs", models.ColBERT("alice/tiny", device="cpu"), tiny_documents)
-    searcher.push_to_hub("alice/secret")
-    searcher.push_to_hub("alice/open", private=False)
-    assert ids(Answers(folders[0]).search("river", 1, "", "alice/secret"))
-    monkeypatch.setenv("SPACE_ID", "alice/search")
-    answers = Answers(folders[0])
-    assert ids(answers.search("river", 1, "", "alice/open"))
-    assert "no such repository" in answers.search_html("river", 1, "", "alice/secret")
+    visitor = Opened(str(nasty_index), lambda: Actor("space"))
+    visitor.own.searcher()
+    searcher = Searcher.open(second_index, tiny_model)
+    models.push_to_hub(tiny_model, "alice/tiny", license="mit", private=False)
+    for name, private in (("alice/open", False), ("alice/secret", True)):
+        searcher.push_to_hub(name, private=private, model_id="alice/tiny", license="mit")
+    assert len(Searcher.from_pretrained("alice/secret", tiny_model)) == 30  # is in the cache from now on
+    assert len(visitor.get("alice/open").searcher()) == 30
+    with pytest.raises(ColbertKitError):
+        visitor.get("alice/secret").searcher()
+    owner = Opened(str(nasty_index), lambda: Actor("local"))
+    owner.own.searcher()
+    assert len(owner.get("alice/secret").searcher()) == 30

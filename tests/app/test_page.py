@@ -51,7 +51,7 @@ def test_texts_that_try_to_run_are_shown_as_exactly_those_texts(page):
     shown = page.locator("#results .ck-why > .ck-text").all_text_contents()
     for name in ("template", "script", "rtl"):
         assert NASTY[name] in shown
-    assert "the city\ufffd\ufffd at night \ufffd" in shown
+    assert NASTY["control"].replace("\x00", "\ufffd").replace("\x07", "\ufffd") in shown
     assert page.title() == "colbert_kit"
     assert page.locator("#results script, #results img").count() == 0
 
@@ -70,7 +70,7 @@ def test_bad_input_is_one_readable_line_on_the_page(page):
     page.locator("#search").click()
     page.wait_for_selector("#results .ck-message")
     assert page.locator("#results").inner_text().strip() == "The query is empty; type at least one word."
-    page.get_by_text("Options").click()
+    page.get_by_text("Options", exact=True).click()
     page.locator("#filter textarea, #filter input").first.fill("yaer > 3")
     search(page, "the city")
     page.get_by_text("There is no column 'yaer' to filter by; the columns are: id, title.").wait_for(timeout=WAIT)
@@ -84,11 +84,12 @@ def test_pasted_candidates_are_reranked_beside_their_old_places(page):
     page.wait_for_selector("#reranked table", timeout=WAIT)
     first = page.locator("#reranked tbody tr").first.locator("td").all_inner_texts()
     assert (first[0], first[1], first[2]) == ("1", "2", "▲ 1")
-    assert first[4] == "the library of the city"
+    assert first[4].startswith("the library of the city")
 
 
 def test_bm25_candidates_of_the_index_are_reranked(page):
     page.get_by_role("tab", name="Rerank").click()
+    page.get_by_role("tab", name="From an index").click()
     page.locator("#rerank-query textarea, #rerank-query input").first.fill("mountain library")
     page.locator("#rerank-bm25").click()
     page.wait_for_selector("#reranked table", timeout=WAIT)

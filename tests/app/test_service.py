@@ -7,8 +7,10 @@ import pytest
 
 from colbert_kit import Searcher, data, models
 from colbert_kit.app import service as service_module
-from colbert_kit.app.render import escape, hits_html, status_html
-from colbert_kit.app.service import Service, Status, parse_filters
+from colbert_kit.app.cards import hits_html
+from colbert_kit.app.filters import parse_filters
+from colbert_kit.app.render import escape, status_html
+from colbert_kit.app.service import Service, Status
 from colbert_kit.errors import ColbertKitError, InvalidInput
 
 
@@ -96,5 +98,5 @@ def test_every_hit_explains_itself_by_words_of_its_own(small_demo):
     service = Service()
     found = service.search("the old library", 5)
     assert len(found.matches) == len(found.hits)
-    html = hits_html("the old library", found)
+    html = hits_html("the old library", [found])
     assert html.count("Why this hit?") == len(found.hits)
