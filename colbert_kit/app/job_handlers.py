@@ -59,10 +59,10 @@ class JobHandlers:
                 names = gr.Dropdown(choices=list(dict.fromkeys([*known, namespace])), value=namespace, visible=True)
             found = self.jobs.jobs(actor, namespace if at_hub else None)
         except ColbertKitError as error:
-            return names, gr.Radio(choices=[], value=None), message_html(str(error))
+            return names, gr.Radio(choices=[], value=None, visible=False), message_html(str(error))
         choices = [(job_label(job), str(key)) for key, job in found]
         value = chosen if chosen in [key for _, key in choices] else None
-        return names, gr.Radio(choices=choices, value=value), "" if choices else NOTHING
+        return names, gr.Radio(choices=choices, value=value, visible=bool(choices)), "" if choices else NOTHING
 
     def show(
         self, key: str | None, token: gr.OAuthToken | None, profile: gr.OAuthProfile | None

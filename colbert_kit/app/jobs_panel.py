@@ -52,7 +52,7 @@ def build_jobs_panel(jobs: JobList) -> gr.Blocks:
         note = gr.HTML(elem_id="jobs-note", padding=False)
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                listed = gr.Radio([], label="The newest first", elem_id="jobs-list")
+                listed = gr.Radio([], label="The newest first", visible=False, elem_id="jobs-list")
             with gr.Column(scale=5, min_width=320):
                 area = JobArea(do, "jobs")
 

@@ -126,20 +126,20 @@ class SearchHandlers:
         """As ``remember``, of a page that was opened again."""
         return self.remember(None, history)[1]
 
-    def open(self, index: str | None) -> tuple[str, Any, Any]:
+    def open(self, index: str | None) -> tuple[Any, ...]:
         """The state of an index, which begins to load."""
         return self._state(self.answers.open(index or ""), index or "")
 
-    def tick(self, index: str | None) -> tuple[str, Any, Any]:
+    def tick(self, index: str | None) -> tuple[Any, ...]:
         """The state of an index, looked at again while it changes; its columns once they are known."""
         return self._state(self.answers.get_status(index or ""), index or "")
 
-    def _state(self, status: Status, index: str) -> tuple[str, Any, Any]:
+    def _state(self, status: Status, index: str) -> tuple[Any, ...]:
         ready = status.stage == "ready"
         facts = self.answers.get_facts_html(index) if ready else ""
         names = [column["name"] for column in self.answers.get_columns(index)] if ready else []
         timer = gr.Timer(active=status.stage in ("loading", "indexing"))
-        return status_html(status) + facts, timer, gr.Dropdown(choices=names, value=None)
+        return status_html(status) + facts, timer, gr.Dropdown(choices=names, value=None), gr.Row(visible=bool(names))
 
     def choose_column(self, index: str | None, name: str | None) -> tuple[Any, Any]:
         """What a column can be compared by and with."""

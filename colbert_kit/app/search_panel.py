@@ -42,7 +42,7 @@ def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
         history = gr.BrowserState([], storage_key="colbert_kit.queries", secret="colbert_kit")
         with gr.Row():
             index, hows = _index_box(), _how_box()
-        k, filter_text, column = _build_options(handlers, index)
+        k, filter_text, columns = _build_options(handlers, index)
         status = gr.HTML(elem_id="status", padding=False)
         results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
         with gr.Accordion("Link, Python, command line, curl", open=False, elem_id="share"):
@@ -54,7 +54,7 @@ def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
         timer, is_linked = gr.Timer(1.0), gr.State(False)
 
         settings = [query, k, filter_text, hows, index]
-        state = [status, timer, column]
+        state = [status, timer, *columns]
 
         def follow(search: Any) -> None:  # noqa: ANN401 - what an event gives
             shared = search.then(handlers.share, [url, *settings], [link, programs], **QUIET)
@@ -102,16 +102,16 @@ def _how_box() -> gr.CheckboxGroup:
     )
 
 
-def _build_options(handlers: SearchHandlers, index: gr.Textbox) -> tuple[gr.Slider, gr.Textbox, gr.Dropdown]:
+def _build_options(handlers: SearchHandlers, index: gr.Textbox) -> tuple[gr.Slider, gr.Textbox, list[Any]]:
     with gr.Accordion("Options", open=False, elem_id="options"):
         k = gr.Slider(1, MAX_K, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")
-        with gr.Row(equal_height=True):
+        with gr.Row(equal_height=True, visible=False) as builder:
             column = gr.Dropdown([], label="Column", elem_id="column", min_width=140)
             operator = gr.Dropdown([], label="Operator", elem_id="operator", min_width=110)
             value = gr.Dropdown([], label="Value", allow_custom_value=True, elem_id="value", min_width=140)
             add = gr.Button("Add condition", elem_id="add-condition", min_width=140)
-        info = "All must hold. Written, or put together above: year >= 2020 and topic = biology"
+        info = "Conditions that must all hold, as in: year >= 2020 and topic = biology"
         filter_text = gr.Textbox(label="Filter", info=info, elem_id="filter")
         column.change(handlers.choose_column, [index, column], [operator, value], **QUIET)
         add.click(handlers.add, [index, column, operator, value, filter_text], filter_text, **QUIET)
-    return k, filter_text, column
+    return k, filter_text, [column, builder]

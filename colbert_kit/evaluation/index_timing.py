@@ -43,8 +43,9 @@ def time_searches(
 ) -> list[NDArray[np.float64]]:
     """Ask every query with every setting, ``rounds`` times, through ``Searcher.search``.
 
-    Settings take turns after each query, and those beside each other ask different queries: the same one would find
-    in the processor's caches what the setting before it has read.
+    Settings take turns after each query. Each begins at another query, as far apart as they can be: soon after another
+    setting has asked it, a query finds in the processor's caches what that one has read. One query apart, the second of
+    two settings took 8.6 ms where it took 10.4 alone (30,000 passages); so far apart, 8.9 against 8.1.
 
     Args:
         settings: The settings.
@@ -63,10 +64,11 @@ def time_searches(
         for query in queries[:WARM_UP]:
             setting.searcher.search(query, k, config=setting.config)
     total = rounds * len(queries) * len(settings)
+    apart = max(1, len(queries) // len(settings))
     for step in range(rounds * len(queries)):
         turn, first = divmod(step, len(queries))
         for number, setting in enumerate(settings):
-            asked = (first - number) % len(queries)
+            asked = (first + number * apart) % len(queries)
             stages: dict[str, float] = {}
             setting.searcher.search(queries[asked], k, config=setting.config, timings=stages)
             encoding = stages.pop("encode")
