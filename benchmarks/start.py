@@ -85,7 +85,7 @@ def _until_page(url: str, start: float) -> float:
 def _until_hit(url: str, start: float) -> float:
     # Plain HTTP, as a browser does it: a client library's own import would take the app's processor time.
     call = f"{url}gradio_api/call/search"
-    body = json.dumps({"data": [QUERY, 3, "", ""]}).encode()
+    body = json.dumps({"data": [QUERY, 3, "", "colbert", ""]}).encode()
     request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
     event = json.load(urllib.request.urlopen(request, timeout=LIMIT_SECONDS))["event_id"]
     answer = urllib.request.urlopen(f"{call}/{event}", timeout=LIMIT_SECONDS).read().decode()

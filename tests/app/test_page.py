@@ -1,7 +1,5 @@
 """The page in a real browser: what a visitor types, clicks and sees."""
 
-from urllib.parse import urlencode
-
 import pytest
 
 from tests.app.conftest import NASTY
@@ -115,20 +113,4 @@ def test_nothing_overflows_in_either_theme_at_any_width(browser, page_url, theme
     search(page, "the library")
     cards(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
-
-
-def test_a_link_opens_another_index_and_its_own_link_leads_there_again(browser, page_url, tiny_model, tmp_path):
-    from colbert_kit import Searcher
-
-    other = tmp_path / "other & more"
-    Searcher.build(other, tiny_model, [{"id": "elsewhere", "text": "the river of another city"}])
-    page = browser.new_page()
-    page.goto(f"{page_url}?{urlencode({'index': other, 'q': 'river', 'k': 3})}")
-    page.get_by_text("1 documents, ready.").wait_for(timeout=WAIT)
-    page.locator("#search").click()
-    assert cards(page).all_inner_texts()[0].startswith("elsewhere")
-    page.get_by_role("link", name="Link to this search").click()
-    page.get_by_text("1 documents, ready.").wait_for(timeout=WAIT)
-    assert page.locator("#query textarea, #query input").first.input_value() == "river"
     page.close()

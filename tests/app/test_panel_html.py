@@ -3,15 +3,32 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colbert_kit import Hit
+from colbert_kit.app.cards import hits_html
 from colbert_kit.app.columns import Column, Looked
 from colbert_kit.app.evaluate_render import comparison_html, report_html
 from colbert_kit.app.index_render import card_html, columns_html, facts_html, index_job_html, preview_html
+from colbert_kit.app.job_list import JobKey
+from colbert_kit.app.job_list import JobView as FollowedJob
+from colbert_kit.app.jobs_html import job_view_html
+from colbert_kit.app.launching_training import Checked
 from colbert_kit.app.local_jobs import JobView
+from colbert_kit.app.ranking import Found
+from colbert_kit.app.render import message_html
+from colbert_kit.app.reranked import reranked_html
 from colbert_kit.app.shelf import IndexFacts
+from colbert_kit.app.snippets import snippets_html
+from colbert_kit.app.tokens import heatmap_html
+from colbert_kit.app.train_html import findings_html, rows_html
+from colbert_kit.app.train_html import preview_html as rows_preview_html
+from colbert_kit.app.training_data import Rows
 from colbert_kit.progress import Progress
+from colbert_kit.runners import Job
+from colbert_kit.scores import TokenMatch, TokenSimilarities, TokenSpan
 
 PIECES = (
     "${1+1}", "`", "{{x}}", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</pre></details>", '"', "'",
@@ -40,8 +57,41 @@ class Page(HTMLParser):
         self.text += data
 
 
+def search_panels(text: str) -> list[str]:
+    """What searching and reranking show of a text that is query, id, title, text and metadata at once."""
+    query = f"river {text}"
+    hit = Hit(text, 1.0, 1, query, {"title": text, text: text})
+    # The word that every text begins with, and a marker that is in no text.
+    token, marker = TokenSpan("river", 0, 5), TokenSpan(text, 0, 0)
+    found = Found([hit], [[TokenMatch(token, token, 0.5)]], {}, 1, {text: 1}, notes={text: text})
+    compared = TokenSimilarities([token, marker], [token, marker], np.eye(2, dtype=np.float32))
+    return [
+        hits_html(query, [found], text),
+        hits_html(query, [found, found], text),
+        reranked_html(found, query, text, is_indexed=True),
+        reranked_html(found, query),
+        heatmap_html(query, query, compared),
+        snippets_html([("curl", text)]),
+        message_html(f"there is no {text}"),
+    ]
+
+
+def training_panels(text: str) -> list[str]:
+    """What the panels of training and of jobs show of a text."""
+    seen = {"column": text, "marker": text, "seen": text, "cut": text, "more": 1}
+    checked = Checked(None, "", "", ({"level": "error", "message": text},), ([seen, {"column": text, "value": text}],))
+    job = Job(id="0", state="ERROR", message=text, labels={"what": text}, flavor=text, url=text)
+    view = FollowedJob(JobKey("0", text), job, [text], 1, [], None, {text: text}, text, None, None, True, text)
+    return [
+        rows_html(Rows(text, kinds=((text, "text"),))),
+        rows_preview_html(checked),
+        findings_html(checked),
+        job_view_html(view),
+    ]
+
+
 def panels(text: str) -> list[str]:
-    """Everything that these two panels show of a text."""
+    """Everything that the panels show of a text."""
     column = Column(text, "text", 1, 10, 2, text)
     view = JobView("0", "ERROR", "build", None, {}, text, (text,))
     running = JobView("0", "RUNNING", "build", Progress(text, 1, 2), {}, "", ())
@@ -58,6 +108,8 @@ def panels(text: str) -> list[str]:
     }  # fmt: skip
     report = {"title": text, "settings": {text: text}, "measures": ["m"], "collections": [collection]}
     return [
+        *search_panels(text),
+        *training_panels(text),
         columns_html(Looked({text: column}, 1)),
         preview_html([{"id": text, "text": text, text: text}], is_demo=True),
         facts_html(IndexFacts("x", Path("x"), 1, 1, None, 1, text)),
@@ -76,11 +128,11 @@ def shown(text: str) -> str:
         "\ufffd" if (one < " " and one not in "\t\n\r") or one == "\x7f" or "\ud800" <= one <= "\udfff" else one
         for one in text
     )
-    return "".join(printable.split()).lower()
+    return "".join(printable.split()).casefold()
 
 
 @given(TEXTS)
-@settings(max_examples=300)
+@settings(max_examples=1000)
 def test_a_text_is_shown_exactly_and_adds_nothing_to_the_page(text):
     for part, plain in zip(panels(text), panels("sea"), strict=True):
         page, expected = Page(part), Page(plain)

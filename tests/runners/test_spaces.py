@@ -198,7 +198,7 @@ def found_ids(url):
     deadline = time.monotonic() + 120
     while True:
         try:
-            body = json.dumps({"data": ["the old song", 3, "", ""]}).encode()
+            body = json.dumps({"data": ["the old song", 3, "", "colbert", ""]}).encode()
             call = f"{url}/gradio_api/call/search"
             request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
             event = json.load(urllib.request.urlopen(request, timeout=60))["event_id"]

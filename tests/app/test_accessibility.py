@@ -1,0 +1,50 @@
+"""What axe-core, the checker of screen reader and contrast rules, finds in each panel."""
+
+import pytest
+
+from tests.app.test_page import WAIT, cards, search
+
+axe_of = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+TABS = ["Search", "Rerank", "Index", "Train", "Evaluate", "Jobs"]
+
+
+def open_tab(page, name: str) -> None:
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if tab.count() and tab.first.is_visible():
+        tab.first.click()
+    else:
+        # Tabs that do not fit are in a menu.
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button", has_text=name).click()
+    page.locator(f'[role=tab][data-tab-id="{name.lower()}-tab"][aria-selected=true]').wait_for()
+
+
+def search_with_everything_open(page) -> None:
+    page.locator("#how").get_by_label("BM25").check()
+    search(page, "the library")
+    cards(page).first.locator("summary", has_text="Why this hit?").click()
+    cards(page).first.locator("summary", has_text="Token by token").click()
+    page.locator("#results .ck-matrix").first.wait_for(timeout=WAIT)
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Link, Python, command line, curl").click()
+    page.locator("#programs pre").first.wait_for(timeout=WAIT)
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390)])
+def test_no_panel_breaks_a_serious_rule(browser, page_url, theme, width):
+    page = browser.new_page(viewport={"width": width, "height": 1000})
+    page.goto(f"{page_url}?__theme={theme}")
+    page.wait_for_selector("#query textarea, #query input")
+    search_with_everything_open(page)
+    found = []
+    for name in TABS:
+        open_tab(page, name)
+        if name == "Rerank":
+            page.locator("#rerank").click()
+            page.wait_for_selector("#reranked table", timeout=WAIT)
+        for rule in axe_of.Axe().run(page).response["violations"]:
+            if rule["impact"] in ("serious", "critical"):
+                found.append((name, rule["id"], rule["nodes"][0]["html"]))
+    page.close()
+    assert found == []
