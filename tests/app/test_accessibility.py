@@ -15,8 +15,8 @@ def open_tab(page, name: str) -> None:
         tab.first.click()
     else:
         # Tabs that do not fit are in a menu.
-        page.locator(".overflow-menu > button").click()
-        page.locator(".overflow-dropdown button", has_text=name).click()
+        page.get_by_label("More tabs").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).first.click()
     page.locator(f'[role=tab][data-tab-id="{name.lower()}-tab"][aria-selected=true]').wait_for()
 
 
