@@ -98,7 +98,8 @@ def _condition(table: pa.Table, column: str, operator: str, value: object) -> pa
     values = table[column]
     try:
         mask = _compare(values, operator, value)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+    # ValueError: half of a surrogate pair, or NaN for a date. ArrowInvalid is one too.
+    except (ValueError, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise InvalidInput(
             f"column {column!r} holds {values.type} and cannot be compared by {operator!r} with {value!r}."
         ) from error

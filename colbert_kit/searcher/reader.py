@@ -102,6 +102,11 @@ class Reader:
         """sha256 of what this generation holds, 64 hex digits: equal where all files are."""
         return self._generation.index.snapshot.manifest.content_digest
 
+    @property
+    def generation(self) -> int:
+        """Which commit of the folder is searched: 1 after ``build``, one more with each."""
+        return self._generation.number
+
     def search_config(self, k: int = 10, config: SearchConfig | None = None) -> SearchConfig:
         """The numbers that a search works with: those given, kept in the folder (``configure``), or the defaults.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colbert_kit.errors import ColbertKitError, InvalidFolder
+from colbert_kit.errors import ColbertKitError
+from colbert_kit.folders import Manifest
 
 if TYPE_CHECKING:
     from colbert_kit import Searcher
@@ -30,7 +33,7 @@ class NotReady(ColbertKitError):
 
 
 class Holder:
-    """One searcher for all requests.
+    """One index for all requests.
 
     Args:
         open_index: Opens it.
@@ -39,69 +42,70 @@ class Holder:
 
     def __init__(self, open_index: Callable[[], Searcher], name: str) -> None:
         self.name = name
+        self.model = ""
+        self.model_revision: str | None = None
         self.failure: BaseException | None = None
+        self.problem: str | None = None
         self._open = open_index
         self._searcher: Searcher | None = None
-        self._seen: tuple[int, int] | None = None
-        self._looked = 0.0
-        self._looking = threading.Lock()
         self._computing = threading.BoundedSemaphore(AT_ONCE)
 
     def start(self, on_failure: Callable[[], None]) -> None:
-        """Begin to load."""
-        threading.Thread(target=self._load, args=(on_failure,), name="load", daemon=True).start()
+        """Begin to load; then to follow the folder."""
+        threading.Thread(target=self._run, args=(on_failure,), name="load", daemon=True).start()
 
     @property
     def searcher(self) -> Searcher:
-        """The index as it is now.
+        """The index as it is now: never refreshed, so that who keeps it keeps its generation.
 
         Raises:
             NotReady: It is still loading.
         """
         if self._searcher is None:
             raise NotReady(f"{self.name} is still loading; ask again in a moment.")
-        self._follow(self._searcher)
         return self._searcher
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[Searcher]:
         """The index, for as many requests at a time as there are cores."""
-        searcher = self.searcher
         with self._computing:
-            yield searcher
+            yield self.searcher
 
-    def _load(self, on_failure: Callable[[], None]) -> None:
+    def _run(self, on_failure: Callable[[], None]) -> None:
         try:
-            searcher = self._open()
-            searcher.warm()
-            self._seen = _stamp(searcher)
-            self._searcher = searcher
-            logger.info("%s: %d documents, ready.", self.name, len(searcher))
+            searcher = self._load()
         except BaseException as error:  # noqa: BLE001 - raised again by serve_index
             self.failure = error
             on_failure()
-
-    def _follow(self, searcher: Searcher) -> None:
-        """Take up what another process has committed, looked for once a second by one request."""
-        if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS or not self._looking.acquire(blocking=False):
             return
+        while True:
+            self._searcher = searcher
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            searcher = self._newest(searcher)
+
+    def _load(self) -> Searcher:
+        from colbert_kit import models
+
+        searcher = self._open()
+        searcher.warm()
+        # Once, for it hashes the weights; and no path of this machine, for /health needs no token.
+        record = models.record_of(searcher.model)
+        self.model = Path(record.id).name if Path(record.id).is_absolute() else record.id
+        self.model_revision = record.revision
+        logger.info("%s: %d documents, ready.", self.name, len(searcher))
+        return searcher
+
+    def _newest(self, searcher: Searcher) -> Searcher:
+        """What another process has committed, or else what is open, which stays whole and goes on answering."""
+        newer = copy.copy(searcher)
         try:
-            self._looked = time.monotonic()
-            if (stamp := _stamp(searcher)) != self._seen:
-                searcher.refresh()
-                self._seen = stamp
-        except InvalidFolder as error:
-            # What is open stays whole, and goes on answering.
-            logger.warning("The index changed and could not be taken up: %s", error)
-            self._seen = stamp
-        finally:
-            self._looking.release()
-
-
-def _stamp(searcher: Searcher) -> tuple[int, int] | None:
-    """Changes with every commit, which renames a new manifest into place."""
-    try:
-        found = (searcher.folder / "manifest.json").stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
+            manifest = Manifest.read(searcher.folder)
+            if (manifest.generation, manifest.content_digest) != (searcher.generation, searcher.content_digest):
+                newer.refresh()
+        except Exception:
+            if self.problem is None:
+                logger.exception("The index has changed and cannot be taken up.")
+            self.problem = "the index has changed and cannot be taken up; the server's log says why."
+            return searcher
+        self.problem = None
+        return newer

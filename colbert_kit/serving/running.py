@@ -18,6 +18,8 @@ __all__ = ["DEFAULT_MAX_BODY", "DEFAULT_PORT", "is_loopback", "serve_index"]
 DEFAULT_PORT = 8000
 DEFAULT_MAX_BODY = 8 * 2**20
 """Bytes: a thousand candidates of 8,000 characters."""
+SECONDS_TO_FINISH = 20
+"""For running requests, when the process is asked to end; Kubernetes kills after 30."""
 
 
 def serve_index(
@@ -39,7 +41,7 @@ def serve_index(
         host: The address to bind; other machines reach any but a loopback one.
         port: The port; 0 takes a free one.
         token: What requests must carry, ``Authorization: Bearer ...``; none where None.
-        open_to_all: Bind an address that other machines reach, without a token.
+        open_to_all: Answer without a token whoever reaches the address, by whatever name.
         max_body: Bytes of a request at most.
         on_start: Told the address once it is bound.
 
@@ -59,8 +61,10 @@ def serve_index(
             f"other machines reach {host}, and whoever reaches it could read the index. Give a token (--token, or "
             "COLBERT_KIT_TOKEN), bind 127.0.0.1, or say --no-token if everybody may."
         )
-    if token is not None and not token.strip():
-        raise InvalidInput("the token is empty; leave it out, or give one that cannot be guessed.")
+    if token is not None and (not token.isascii() or not token.isprintable() or token.split() != [token]):
+        raise InvalidInput("a token is made of ASCII letters, digits and signs, without spaces; give another one.")
+    if token is not None and open_to_all:
+        raise InvalidInput("a token (--token, or COLBERT_KIT_TOKEN) and --no-token contradict each other; give one.")
     import uvicorn
 
     from colbert_kit.serving.application import create_application
@@ -68,8 +72,11 @@ def serve_index(
 
     listener = _bind(host, port)
     holder = Holder(open_index, name)
-    application = create_application(holder, token=token, max_body=max_body, only_here=is_loopback(host))
-    config = uvicorn.Config(application, log_level="warning", server_header=False, timeout_graceful_shutdown=10)
+    only_here = token is None and not open_to_all
+    application = create_application(holder, token=token, max_body=max_body, only_here=only_here)
+    config = uvicorn.Config(
+        application, log_level="warning", server_header=False, timeout_graceful_shutdown=SECONDS_TO_FINISH
+    )
     server: Any = uvicorn.Server(config)
     if on_start is not None:
         shown = f"[{host}]" if ":" in host else host

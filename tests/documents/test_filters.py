@@ -157,3 +157,12 @@ def test_condition_is_read_from_text(text, condition):
 def test_text_that_is_no_condition_is_refused(text):
     with pytest.raises(InvalidInput, match="a filter reads 'column operator value'"):
         parse_filter(text)
+
+
+@pytest.mark.parametrize("value", ["\ud800", float("nan")])
+def test_a_value_that_its_column_cannot_hold_is_refused(value):
+    table = pa.table({"topic": ["city"], "day": [datetime.date(2020, 1, 2)]})
+    column = "topic" if isinstance(value, str) else "day"
+    for condition in ((column, "=", value), (column, "in", [value])):
+        with pytest.raises(InvalidInput, match=f"column '{column}' holds .* and cannot be compared"):
+            filter_mask(table, [condition])

@@ -23,13 +23,17 @@ def index(tiny_model, tiny_documents, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """Start ``colbert-kit serve``; returns its process and a client that waits until the index is loaded."""
+    """Start ``colbert-kit serve``; returns its process and a client that waits until the index is loaded.
+
+    ``first`` is Python that the process runs before, to give it a bug or a gate.
+    """
     started = []
 
-    def start(*arguments, token=None, wait=True):
+    def start(*arguments, token=None, wait=True, first=""):
+        code = f"{first}\nfrom colbert_kit.cli import main\nmain()"
         log = (tmp_path_factory.mktemp("log") / "errors").open("w+")
         process = subprocess.Popen(
-            [sys.executable, "-m", "colbert_kit.cli", "serve", *map(str, arguments), "--port", "0"],
+            [sys.executable, "-c", code, "serve", *map(str, arguments), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -52,6 +56,41 @@ def serve(tmp_path_factory):
         server.process.wait()
         server.process.stdout.close()
         server.log.close()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """What to run ``first`` so that a method of ``Searcher`` ends only when the gate is opened."""
+
+    def hold(method):
+        return GATED.format(folder=str(tmp_path), method=method)
+
+    return SimpleNamespace(
+        hold=hold,
+        entered=lambda: len(list(tmp_path.glob("entered-*"))),
+        open=lambda: (tmp_path / "open").touch(),
+    )
+
+
+GATED = """
+import pathlib, time, uuid
+from colbert_kit import Searcher
+folder, ungated = pathlib.Path({folder!r}), Searcher.{method}
+def gated(*arguments, **options):
+    result = ungated(*arguments, **options)
+    (folder / f"entered-{{uuid.uuid4()}}").touch()
+    while not (folder / "open").exists():
+        time.sleep(0.02)
+    return result
+Searcher.{method} = gated
+"""
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def wait_for(client):

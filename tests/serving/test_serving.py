@@ -2,7 +2,6 @@
 
 import base64
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,7 +10,7 @@ import pytest
 
 from colbert_kit import Searcher, models
 from tests.commands import only_line
-from tests.serving.conftest import wait_for
+from tests.serving.conftest import until, wait_for
 
 QUERY = "river city"
 
@@ -39,6 +38,8 @@ def test_health_says_what_is_served(server, searcher):
     assert found["status"] == "ready"
     assert (found["index"], found["documents"], found["dim"]) == ("words", 30, 16)
     assert found["bytes"] == searcher.num_bytes
+    assert found["generation"] == searcher.generation
+    assert found["model"] == "tiny"  # the folder's name; where it lies is nobody's business
 
 
 def test_a_search_gives_what_the_searcher_gives(server, searcher):
@@ -62,6 +63,8 @@ def test_filters_and_subsets_narrow_a_search(server):
     assert found(filters=[[["year", "=", 2001]], [["year", "in", [2002, 2003]]]]) == {"d01", "d02", "d03"}
     assert found(subset=["d07", "d09"]) == {"d07", "d09"}
     assert found(subset=[]) == set()
+    grouped = server.client.post("/search", json={"query": QUERY, "k": 3, "group_by": "topic"}).json()["hits"]
+    assert len({hit["metadata"]["topic"] for hit in grouped}) == 3
 
 
 def test_an_explanation_adds_up_to_the_score(server):
@@ -112,6 +115,12 @@ def test_embeddings_are_a_row_a_token_as_numbers_or_as_bytes(server, tiny_model,
         ("/search", {"queries": ["a"] * 257}, 422, "256"),
         ("/rerank", {"query": "a", "documents": []}, 422, "documents"),
         ("/rerank", {"query": "a", "documents": ["a"] * 1001}, 422, "1000"),
+        ("/search", {"query": "a", "k": True}, 422, "k: Input should be a valid integer"),
+        ("/search", {"query": "a" * 100_001}, 422, "100000"),
+        ("/search", {"query": "a", "filters": [["year", ">"]]}, 422, "filters: give conditions that all must hold"),
+        ("/search", {"query": "a", "group_by": "colour"}, 400, "colour"),
+        ("/search", {"queries": ["a", "b"], "k": 501, "explain": True}, 422, "at most 1,000 hits are explained"),
+        ("/v1/embeddings", {"input": "a"}, 422, "input_type: Field required"),
         ("/v1/embeddings", {"input": "a", "input_type": "image"}, 422, "query"),
         ("/nowhere", {}, 404, "Not Found"),
     ],
@@ -134,6 +143,10 @@ def test_a_long_body_is_refused_before_it_is_read(server):
     answer = server.client.post("/search", json={"query": "a" * 9_000_000})
     assert answer.status_code == 413
     assert "8,388,608 bytes" in answer.json()["error"]["message"]
+    unannounced = server.client.post(
+        "/search", content=iter([b" " * 2**20] * 9), headers={"content-type": "application/json"}
+    )
+    assert unannounced.status_code == 413
     assert server.client.post("/search", json={"query": QUERY}).status_code == 200
 
 
@@ -157,8 +170,18 @@ def test_a_crowd_gets_what_each_would_get_alone(server):
 
 
 def test_a_page_of_the_web_cannot_ask_by_another_name_of_this_machine(server):
-    answer = server.client.post("/search", json={"query": QUERY}, headers={"host": "evil.example"})
-    assert answer.status_code == 400
+    for name in ("evil.example", "127.0.0.1.evil.example", "[::", ""):
+        answer = server.client.post("/search", json={"query": QUERY}, headers={"host": name})
+        assert answer.status_code == 400
+        assert "only this machine is answered" in answer.json()["error"]["message"]
+    for name in ("LOCALHOST:80", "[::1]:8000", "127.0.0.2"):
+        assert server.client.post("/search", json={"query": QUERY}, headers={"host": name}).status_code == 200
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_the_header(server):
+    answer = server.client.post("/search", data={"query": QUERY})
+    assert answer.status_code == 415
+    assert "got application/x-www-form-urlencoded" in answer.json()["error"]["message"]
 
 
 def test_the_reference_names_every_route(server):
@@ -170,10 +193,14 @@ def test_a_commit_of_another_process_is_taken_up(serve, tiny_model, tiny_documen
     written = Searcher.build(tmp_path / "growing", tiny_model, tiny_documents[:5])
     client = serve(tmp_path / "growing").client
     written.add(tiny_documents[5:7])
-    time.sleep(1.1)
-    assert client.get("/health").json()["documents"] == 7
+    until(lambda: client.get("/health").json()["documents"] == 7, seconds=10)
     hits = client.post("/search", json={"query": tiny_documents[6]["text"], "k": 1}).json()["hits"]
     assert hits[0]["id"] == tiny_documents[6]["id"]
+
+    (written.folder / "manifest.json").write_text("{broken")
+    until(lambda: "problem" in client.get("/health").json())
+    assert str(written.folder) not in client.get("/health").text
+    assert client.post("/search", json={"query": QUERY}).status_code == 200
 
 
 def test_with_a_token_nothing_but_health_answers_without_it(serve, index):
@@ -183,8 +210,12 @@ def test_with_a_token_nothing_but_health_answers_without_it(serve, index):
         answer = client.post("/search", json={"query": QUERY}, headers=headers)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         assert "needs its token" in answer.json()["error"]["message"]
-    answer = client.post("/search", json={"query": QUERY}, headers={"authorization": "Bearer a-secret"})
-    assert answer.status_code == 200
+    # Before a body is read: who has no token is told nothing of what is wrong with it.
+    answer = client.post("/search", content=b"{", headers={"content-type": "application/json"})
+    assert answer.status_code == 401
+    for name in ("localhost", "search.example"):  # as a proxy passes it on
+        headers = {"authorization": "Bearer a-secret", "host": name}
+        assert client.post("/search", json={"query": QUERY}, headers=headers).status_code == 200
 
 
 def test_it_answers_while_it_loads_and_ends_when_asked(serve, index):
@@ -205,6 +236,8 @@ def test_it_answers_while_it_loads_and_ends_when_asked(serve, index):
 def test_what_cannot_be_served_is_refused_in_a_line(refused, index):
     assert "other machines reach 0.0.0.0" in refused("serve", index, "--host", "0.0.0.0", "--port", 0)
     assert "cannot be bound" in refused("serve", index, "--host", "192.0.2.1", "--token", "t")
+    assert "without spaces" in refused("serve", index, "--token", "é")
+    assert "contradict each other" in refused("serve", index, "--token", "t", "--no-token")
 
 
 def test_a_folder_that_is_no_index_ends_the_server_with_a_line(call, tmp_path):
