@@ -138,7 +138,10 @@ class CodedSearch:
             widths = replace(widths, nprobe=math.ceil(widths.nprobe * factor))
         run = functools.partial(self._run, num_threads)
         levels, exact = self._tables_for(len(query))
-        cells, similarities = self._probe(query, widths.nprobe, levels, exact, num_threads)
+        cells, similarities = self._probe(query, widths.nprobe + 1, levels, exact, num_threads)
+        # The best cell that is not looked into tells what a token gains at most where none of its cells lists a row:
+        # without it the last of them would gain nothing, and with one cell no row would be better than another.
+        cells[:, widths.nprobe :] = -1
         rows, sums = self._accumulate(cells, similarities, allowed)
         if len(rows) < k:
             return self._exhaustive(query, allowed, num_threads)
