@@ -1,7 +1,7 @@
 """All that the kit asks of the Hub is in one table, with the fields that are documented; both versions of the client.
 
-https://huggingface.co/docs/hub/api and https://huggingface.co/docs/huggingface_hub/guides/jobs. Word for word the bodies
-are compared in ``hub/test_requests.py``, ``runners/test_requests.py`` and ``runners/test_spaces.py``.
+https://huggingface.co/docs/hub/api and https://huggingface.co/docs/huggingface_hub/guides/jobs. The bodies are
+compared, word for word, in ``hub/test_requests.py``, ``runners/test_requests.py`` and ``runners/test_spaces.py``.
 """
 
 import importlib.metadata

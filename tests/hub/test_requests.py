@@ -1,6 +1,6 @@
 """The requests of a push and a pull, word for word; run with both versions of the Hub's client.
 
-https://huggingface.co/docs/hub/api, https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md, and the client's own
+https://huggingface.co/docs/hub/api, https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md, and the client's
 ``hf_api.py``, ``_commit_api.py`` and ``lfs.py`` of 1.33.0 and 2.4.0. The server's checks take no part: what is compared
 is what it has recorded.
 """
