@@ -1,4 +1,4 @@
-"""After jobs here and at the Hub, a push and refusals: where tokens are, in all that was recorded, shown and written."""
+"""After jobs here and at the Hub, a push and refusals: where tokens are, in all that was recorded and shown."""
 
 import contextlib
 import logging
