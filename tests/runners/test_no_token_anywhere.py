@@ -54,7 +54,7 @@ def command_lines():
             yield path.read_bytes()
 
 
-def test_tokens_are_in_headers_and_among_a_launchs_secrets_and_nowhere_else(
+def test_tokens_are_in_headers_and_among_secrets_of_launches_and_nowhere_else(
     hub_here, tokens, call, tmp_path, said, caplog, capsys
 ):
     there = HfJobsRunner("alice", token=tokens.write, endpoint=hub_here.url)
