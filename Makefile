@@ -35,9 +35,10 @@ bench: ## Figures of this machine, each beside a peer's
 docs: ## Build the site: the guides, and a reference from the docstrings; a warning fails
 	$(PYTHON) -m properdocs build --strict
 
-spaces: ## Write the Space that searches SciFact, as deploy would push it, to build/space
-	rm -rf build/space
+spaces: ## Write the Spaces that start with SciFact, as deploy would push them, to build/space and build/studio
+	rm -rf build/space build/studio
 	$(PYTHON) -m colbert_kit.cli deploy --output build/space
+	$(PYTHON) -m colbert_kit.cli deploy --studio --output build/studio
 
 DATA ?= ../shared/data/train
 demo-model: ## Train the demo model anew: an hour on one core

@@ -38,10 +38,10 @@ class BuildWithKernel(build_py):
         self.mkpath(str(Path(self.build_lib) / "colbert_kit" / "jobs"))
         for script in Path("jobs").glob("*.py"):
             self.copy_file(str(script), str(Path(self.build_lib) / "colbert_kit" / script))
-        page = Path(self.build_lib) / "colbert_kit" / "spaces" / "search"
-        self.mkpath(str(page))
-        for name in ("README.md", "app.py", "requirements.txt"):
-            self.copy_file(str(Path("spaces/search") / name), str(page / name))
+        for file in Path("spaces").glob("*/*.*"):
+            copy = Path(self.build_lib) / "colbert_kit" / file
+            self.mkpath(str(copy.parent))
+            self.copy_file(str(file), str(copy))
         folder = Path(self.build_lib) / KERNEL
         for stale in folder.glob("kernel-*.so"):
             stale.unlink()

@@ -4,7 +4,7 @@
 
 Prints the seconds until the page answers, until the first search gives a hit, until the demo is indexed whole (with
 ``--whole``), and the same for a second start. ``--space`` starts a Space's folder in place of this checkout, as the Hub
-would. Exits with 1 where no hit comes within three minutes.
+would. Exits with 1 where no hit comes within three minutes, or the button is missing in a Space with sign-in.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 QUERY = "does aspirin lower the risk of colorectal cancer?"
+SIGN_IN = "Sign in with Hugging Face"
 LIMIT_SECONDS = 180
 WHOLE_LIMIT_SECONDS = 1800
 DEMO_SIZE = 5183
@@ -40,6 +41,8 @@ def main() -> None:
         for name in ("first start", "second start"):
             with _app(cache, arguments.space) as (url, start):
                 print(f"{name}: page after {_until_page(url, start):.1f} s", flush=True)
+                if arguments.space is not None:
+                    _check_sign_in(url, arguments.space)
                 print(f"{name}: first hit after {_until_hit(url, start):.1f} s", flush=True)
                 if whole:
                     print(f"{name}: all documents after {_until_whole(Path(cache), start):.1f} s", flush=True)
@@ -55,7 +58,7 @@ def _app(cache: str, space: Path | None) -> Iterator[tuple[str, float]]:
         "COLBERT_KIT_CACHE": cache,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SERVER_PORT": str(port),
-    } | ({} if space is None else {"SYSTEM": "spaces", "SPACE_ID": "me/search", "GRADIO_SERVER_NAME": "0.0.0.0"})
+    } | ({} if space is None else _told_by_the_hub(space))
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "app.py"], cwd=space or ROOT, env=environment, stdout=subprocess.DEVNULL
@@ -69,6 +72,26 @@ def _app(cache: str, space: Path | None) -> Iterator[tuple[str, float]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _told_by_the_hub(space: Path) -> dict[str, str]:
+    """The environment of a Space, with sign-in where its front matter says so."""
+    told = {"SYSTEM": "spaces", "SPACE_ID": "me/search", "GRADIO_SERVER_NAME": "0.0.0.0"}
+    if _has_sign_in(space):
+        told |= {"OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid profile"}
+        told |= {"OPENID_PROVIDER_URL": "http://127.0.0.1:9"}  # asked when somebody signs in, which takes the Hub
+    return told
+
+
+def _has_sign_in(space: Path) -> bool:
+    return "\nhf_oauth: true\n" in (space / "README.md").read_text(encoding="utf-8")
+
+
+def _check_sign_in(url: str, space: Path) -> None:
+    has_button = SIGN_IN in urllib.request.urlopen(f"{url}config", timeout=LIMIT_SECONDS).read().decode()
+    if has_button != _has_sign_in(space):
+        sys.exit("the page's sign-in is not what README.md says")
+    print("one signs in" if has_button else "nobody signs in", flush=True)
 
 
 def _until_page(url: str, start: float) -> float:

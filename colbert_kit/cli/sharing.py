@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -104,6 +104,9 @@ def deploy(
         str | None, typer.Argument(help="A folder, or a public repository; SciFact's abstracts if left out.")
     ] = None,
     space: Annotated[str | None, typer.Option(help="The Space, 'me/my-search'; made where there is none.")] = None,
+    studio: Annotated[
+        bool, typer.Option("--studio", help="Visitors sign in, and index, train and run jobs in their own name.")
+    ] = False,
     public: Annotated[bool, typer.Option("--public", help="For all to see; private if left out.")] = False,
     revision: Annotated[str | None, typer.Option(help="Of a repository: a branch, tag or commit.")] = None,
     model_id: Annotated[
@@ -113,21 +116,23 @@ def deploy(
     override: Annotated[bool, typer.Option("--override", help="Write into a Space that is not colbert-kit's.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the Space's files here, not to the Hub.")] = None,
 ) -> None:
-    """Put the search page of an index on the Hub, as a Space."""
+    """Put the search page of an index, or with --studio the whole app, on the Hub, as a Space."""
     from colbert_kit import models, runners
 
+    kind: Literal["search", "studio"] = "studio" if studio else "search"
     if (space is None) == (output is None):
         raise InvalidInput("say where to: --space me/my-search, or --output FOLDER to look at the files first.")
     with models.without_library_bars():
         if space is None and output is not None:
-            what = runners.write_space(output, index, revision=revision, model_id=model_id)
+            what = runners.write_space(output, index, kind=kind, revision=revision, model_id=model_id)
             typer.echo(f"{output}: a Space that searches {what}. Try it with: python {output}/app.py")
             return
-        if index is None:
+        if index is None and not studio:
             raise InvalidInput("name an index to deploy: a folder, or a repository on the Hub.")
         made = runners.deploy(
             index,
             str(space),
+            kind=kind,
             revision=revision,
             model_id=model_id,
             private=not public,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from huggingface_hub.errors import HfHubHTTPError, JobNotFoundError
 
-from colbert_kit.errors import JobNotFound, NotAllowed
+from colbert_kit.errors import HubConflict, JobNotFound, NotAllowed
 from colbert_kit.hub import redacted, translated
 
 __all__ = ["asking"]
@@ -29,6 +29,7 @@ def asking(what: str, namespace: str) -> Iterator[None]:
     Raises:
         JobNotFound: There is no such job.
         NotAllowed: The token is missing or expired, lacks a permission, or there is no credit.
+        HubConflict: Something that is there already stands against it.
         HubUnreachable: The Hub cannot be reached, or is too busy.
         HubError: It answered with another error.
     """
@@ -40,7 +41,13 @@ def asking(what: str, namespace: str) -> Iterator[None]:
                 f"{namespace!r} has no such job; colbert-kit jobs list --namespace {namespace} names all."
             ) from error
         except HfHubHTTPError as error:
-            if (advice := ADVICE.get(error.response.status_code)) is None:
-                raise
+            status = error.response.status_code
             said = redacted(" ".join(str(error.server_message or error).split()))
+            if status in (409, 412):
+                raise HubConflict(
+                    f"{what} for {namespace!r} is refused, as something stands against it: {said.rstrip('.')}. Look at "
+                    f"colbert-kit jobs list --namespace {namespace}, then try again."
+                ) from error
+            if (advice := ADVICE.get(status)) is None:
+                raise
             raise NotAllowed(f"{what} for {namespace!r} is not allowed: {said} {advice}") from error

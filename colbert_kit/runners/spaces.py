@@ -1,4 +1,4 @@
-"""A Space that searches one index: the page, this kit and the index, or the name of the index, in one commit."""
+"""A Space that searches an index: the page, this kit and the index, or the name of the index, in one commit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
@@ -22,6 +22,7 @@ from colbert_kit.runners.shipping import build_wheel
 
 __all__ = ["Deployed", "deploy", "write_space"]
 
+SpaceKind = Literal["search", "studio"]
 TAG = "colbert-kit"
 OWNED = ("app.py", "requirements.txt", "space.json", "colbert_kit/*", "index/*")
 """Files of a Space that are ours: what a later deploy does not write any more, it deletes."""
@@ -47,9 +48,10 @@ class Deployed:
 
 
 def deploy(
-    index: str | Path,
+    index: str | Path | None,
     space_id: str,
     *,
+    kind: SpaceKind = "search",
     revision: str | None = None,
     model_id: str | None = None,
     private: bool = True,
@@ -63,8 +65,10 @@ def deploy(
     the Hub is named by its commit; one in a folder is put into the Space, and is as private as that.
 
     Args:
-        index: A folder, or a public dataset repository.
+        index: A folder, or a public dataset repository; SciFact's abstracts where None.
         space_id: ``"me/my-search"``; made where there is none.
+        kind: ``"search"``: the page alone; ``"studio"``: visitors sign in, and index, train and run jobs in their own
+            name.
         revision: Of a repository: a branch, tag or commit.
         model_id: Of an index in a folder: the repository of its model, where it was built with one in a folder.
         private: Make the Space private. One that is there keeps what it is, and a public one is only written with
@@ -90,7 +94,7 @@ def deploy(
         _check_ours(api, space_id)
     with tempfile.TemporaryDirectory(prefix="colbert-kit-space-") as folder:
         files, what = space_files(
-            Path(folder), index, title=_title(space_id), revision=revision, model_id=model_id, token=token
+            Path(folder), index, kind=kind, title=_title(space_id), revision=revision, model_id=model_id, token=token
         )
         with warnings.catch_warnings():
             # The client warns of Parquet outside of a dataset repository; here it is meant.
@@ -114,7 +118,8 @@ def space_files(
     work: Path,
     index: str | Path | None = None,
     *,
-    title: str = "Search",
+    kind: SpaceKind = "search",
+    title: str | None = None,
     revision: str | None = None,
     model_id: str | None = None,
     token: str | None = None,
@@ -123,8 +128,9 @@ def space_files(
 
     Args:
         work: An empty folder, kept as long as the files are used.
-        index: As ``deploy``; SciFact's abstracts where None.
-        title: The Space's.
+        index: As ``deploy``.
+        kind: As ``deploy``.
+        title: The Space's; its kind's where None.
         revision: As ``deploy``.
         model_id: As ``deploy``.
         token: As ``deploy``.
@@ -134,10 +140,10 @@ def space_files(
         InvalidFolder: As ``deploy``.
         RepoNotFound: As ``deploy``.
     """
-    template = _template()
+    template = _template(kind)
     files: dict[str, Path | bytes] = {name: template / name for name in ("app.py", "requirements.txt")}
     metadata, body = hub.read_card((template / "README.md").read_text(encoding="utf-8"))
-    metadata["title"] = title
+    metadata["title"] = title or metadata["title"]
     what = "SciFact's abstracts"
     if index is not None and Path(index).is_dir():
         files |= _index_files(Path(index), model_id, token)
@@ -152,13 +158,19 @@ def space_files(
 
 
 def write_space(
-    folder: str | Path, index: str | Path | None = None, *, revision: str | None = None, model_id: str | None = None
+    folder: str | Path,
+    index: str | Path | None = None,
+    *,
+    kind: SpaceKind = "search",
+    revision: str | None = None,
+    model_id: str | None = None,
 ) -> str:
     """Write a Space's files into a new folder: to look at, to try, to push with git.
 
     Args:
         folder: A new or empty folder.
-        index: As ``space_files``.
+        index: As ``deploy``.
+        kind: As ``deploy``.
         revision: As ``deploy``.
         model_id: As ``deploy``.
 
@@ -178,7 +190,7 @@ def write_space(
     with tempfile.TemporaryDirectory(prefix=".space-", dir=folder.parent) as work:
         wheel, whole = Path(work) / "wheel", Path(work) / "space"
         wheel.mkdir()
-        files, what = space_files(wheel, index, revision=revision, model_id=model_id)
+        files, what = space_files(wheel, index, kind=kind, revision=revision, model_id=model_id)
         for name, source in files.items():
             path = whole / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,6 +256,6 @@ def _title(space_id: str) -> str:
     return re.sub(r"[-_.]+", " ", space_id.rpartition("/")[2]).strip().capitalize() or "Search"
 
 
-def _template() -> Path:
+def _template(kind: SpaceKind) -> Path:
     tree = source_tree()
-    return (tree if tree is not None else PACKAGE) / "spaces" / "search"
+    return (tree if tree is not None else PACKAGE) / "spaces" / kind

@@ -1,6 +1,7 @@
 """Pulling from a Hub on this machine with the real client: only what is named, checked, resumed, and in our words."""
 
 import hashlib
+import time
 
 import pytest
 from huggingface_hub import constants
@@ -159,3 +160,23 @@ def test_hub_that_is_gone_is_no_matter_for_what_is_in_the_cache(repository, hub_
     assert files_of(hub.pull_files("alice/index", SHA256, revision=revision, repo_type="dataset")) == FILES
     with pytest.raises(HubUnreachable, match="the Hub cannot be reached"):
         hub.pull_folder("alice/other", repo_type="dataset")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_connection_that_is_cut_for_good_is_told_and_the_next_pull_completes(repository, hub_here, monkeypatch, step):
+    monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01)))
+    hub_here.faults.cut_response("*", STEPS[step], after_bytes=0, times=None)
+    with pytest.raises(HubUnreachable) as caught:
+        pull(repository)
+    assert "\n" not in str(caught.value)
+    hub_here.faults.clear()
+    assert files_of(pull(repository)) == FILES
+
+
+def test_slow_line_takes_its_time_and_the_pull_completes(repository, hub_here):
+    began = time.monotonic()
+    for step in STEPS.values():
+        hub_here.faults.slow("GET", step, bytes_per_second=3000)
+    hub_here.faults.slow("GET", "/objects/*", bytes_per_second=len(LARGE) / 0.5)
+    assert files_of(pull(repository)) == FILES
+    assert time.monotonic() - began > 0.45

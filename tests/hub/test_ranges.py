@@ -1,5 +1,7 @@
 """Parts of files, read where they lie on a Hub on this machine."""
 
+import time
+
 import pytest
 
 from colbert_kit.errors import HubError, HubUnreachable, RepoNotFound
@@ -78,3 +80,20 @@ def test_file_that_is_not_there_and_a_hub_that_is_not_there_are_told_apart(files
     hub_here.stop()
     with pytest.raises(HubUnreachable, match="cannot be reached"):
         files.read([("texts.parquet", 0, 1)])
+
+
+@pytest.mark.parametrize("status", [402, 404, 409, 412, 429, 500, 503])
+@pytest.mark.parametrize("step", ["/datasets/*/resolve/*", "/objects/*"])
+def test_refusal_is_one_line_and_the_next_read_completes(files, hub_here, monkeypatch, step, status):
+    monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01)))
+    hub_here.faults.refuse("*", step, status, times=None, retry_after=0 if status == 429 else None)
+    with pytest.raises(HubError, match="'alice/index'") as caught:
+        files.read([("texts.parquet", 0, 100)])
+    assert "\n" not in str(caught.value)
+    hub_here.faults.clear()
+    assert files.read([("texts.parquet", 0, 100)]) == [LARGE[:100]]
+
+
+def test_slow_line_takes_its_time(files, hub_here):
+    hub_here.faults.slow("GET", "/objects/*", bytes_per_second=500)
+    assert files.read([("texts.parquet", 0, 100)]) == [LARGE[:100]]

@@ -36,6 +36,7 @@ class Fault:
     cut_response_after: int | None = None
     cut_upload_after: int | None = None
     bytes_per_second: float | None = None
+    upload_bytes_per_second: float | None = None
     delay_seconds: float = 0.0
 
     def takes(self, method: str, path: str) -> bool:
@@ -112,6 +113,10 @@ class Faults:
     def slow(self, method: str, path: str, *, bytes_per_second: float, times: int | None = 1) -> None:
         """Send the body of the answer at this speed."""
         self.add(Fault(method=method, path=path, times=times, bytes_per_second=bytes_per_second))
+
+    def slow_upload(self, method: str, path: str, *, bytes_per_second: float, times: int | None = 1) -> None:
+        """Take the body of the request at this speed."""
+        self.add(Fault(method=method, path=path, times=times, upload_bytes_per_second=bytes_per_second))
 
     def delay(self, method: str, path: str, *, seconds: float, times: int | None = 1) -> None:
         """Wait before answering."""

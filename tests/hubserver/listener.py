@@ -53,6 +53,8 @@ class Connection(BaseHTTPRequestHandler):
         """Read the request's body, and record it: whole when it is small, else its size and hash."""
         digest = hashlib.sha256()
         for piece in self.incoming(fault.cut_upload_after):
+            if fault.upload_bytes_per_second is not None:
+                self.server.wait(len(piece) / fault.upload_bytes_per_second)
             stream.write(piece)
             digest.update(piece)
             exchange.body_bytes += len(piece)

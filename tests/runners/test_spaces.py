@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from colbert_kit import Searcher, models, runners
-from colbert_kit.errors import InvalidFolder, InvalidInput, NotAllowed, RepoNotFound
+from colbert_kit.errors import HubError, InvalidFolder, InvalidInput, NotAllowed, RepoNotFound
 from colbert_kit.runners import spaces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,8 +145,9 @@ def test_the_command_says_where_it_is_or_what_is_wrong(call, refused, hub_here, 
     assert "not empty" in refused("deploy", index, "--output", tmp_path / "space")
 
 
-@pytest.mark.parametrize("readme", [ROOT / "README.md", ROOT / "spaces/search/README.md"], ids=["root", "search"])
-def test_front_matter_is_what_the_hub_takes(api, readme):
+@pytest.mark.parametrize("folder", [".", "spaces/search", "spaces/studio"])
+def test_front_matter_is_what_the_hub_takes(api, folder):
+    readme = ROOT / folder / "README.md"
     text = readme.read_text()
     front = yaml.safe_load(text.split("---")[1])
     assert front["sdk_version"] == version("gradio")
@@ -160,10 +161,52 @@ def test_front_matter_is_what_the_hub_takes(api, readme):
     assert api.get_space_runtime("alice/try").stage == "RUNNING"
 
 
-def test_a_space_installs_what_the_kit_and_its_page_need():
+def test_the_studio_asks_for_no_more_than_to_make_repositories_and_run_jobs():
+    front = yaml.safe_load((ROOT / "spaces/studio/README.md").read_text().split("---")[1])
+    assert (front["hf_oauth"], front["hf_oauth_scopes"]) == (True, ["contribute-repos", "jobs"])
+    assert "hf_oauth" not in yaml.safe_load((ROOT / "spaces/search/README.md").read_text().split("---")[1])
+    # What a Space shows and what is installed is the same; signing in is all that differs.
+    assert (ROOT / "spaces/studio/app.py").read_bytes() == (ROOT / "spaces/search/app.py").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["search", "studio"])
+def test_a_space_says_what_was_not_tested(kind):
+    text = (ROOT / "spaces" / kind / "README.md").read_text()
+    said = text.partition("## What was tested, and what was not")[2]
+    assert {"Xet", "bills", "ZeroGPU"} <= set(re.findall(r"\w+", said))
+    assert ("OAuth" in said) == (kind == "studio")
+
+
+def test_a_studio_is_deployed_with_or_without_an_index(call, hub_here, index, small_wheel, tmp_path):
+    made = runners.deploy(None, SPACE, kind="studio")
+    front = yaml.safe_load(read(hub_here, "README.md").decode().split("---")[1])
+    assert (made.index, front["title"], front["hf_oauth"]) == ("SciFact's abstracts", "Songs search", True)
+    assert not [name for name in files_of(hub_here) if name.startswith("index/")]
+
+    code, output, _ = call("deploy", index, "--studio", "--space", SPACE)
+    assert (code, "It searches index/" in output) == (0, True)
+    assert read(hub_here, "README.md").decode().count("hf_oauth: true") == 1
+    assert "index/manifest.json" in files_of(hub_here)
+
+    code, output, _ = call("deploy", "--studio", "--output", tmp_path / "studio")
+    assert (code, "searches SciFact" in output) == (0, True)
+    assert "title: Studio" in (tmp_path / "studio/README.md").read_text()
+
+
+def test_a_machine_that_is_refused_leaves_a_space_that_the_next_call_completes(hub_here, index, small_wheel):
+    hub_here.faults.refuse("POST", f"/api/spaces/{SPACE}/hardware", 402)
+    with pytest.raises(HubError, match=f"the Hub wants to be paid for '{SPACE}'"):
+        runners.deploy(index, SPACE, hardware="t4-small")
+    assert "index/manifest.json" in files_of(hub_here)
+    runners.deploy(index, SPACE, hardware="t4-small")
+    assert hub_here.repositories["spaces", SPACE].space.hardware == "t4-small"
+
+
+@pytest.mark.parametrize("folder", [ROOT / "spaces/search", ROOT / "spaces/studio"], ids=["search", "studio"])
+def test_a_space_installs_what_the_kit_and_its_page_need(folder):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = (ROOT / "spaces/search/requirements.txt").read_text().splitlines()
+    lines = (folder / "requirements.txt").read_text().splitlines()
     assert sorted(lines[1:], key=str.lower) == sorted(
         [*project["dependencies"], *extras["app"], *extras["demo"]], key=str.lower
     )
