@@ -78,6 +78,19 @@ def test_wider_search_finds_no_less_of_the_truth(index):
     assert recall[-1] > 0.8
 
 
+def test_one_cell_a_token_tells_rows_apart_by_how_many_tokens_find_them(tmp_path):
+    # About twelve rows a cell: most of what is found shares one cell with a query, the wanted row all six.
+    documents = some_documents(1500, lengths=(8, 9), topics=2000, noise=0.02)
+    index = plaid_of(tmp_path, documents, exact_below=0)
+    queries, wanted = queries_for(documents, 20, tokens=6, noise=0.02)
+    # So few are rescored that the first estimate alone chooses them.
+    narrowest = SearchConfig(nprobe=1, num_approximated=3, num_rescored=3)
+
+    best = [found(index, query, 1, config=narrowest)[0][0] for query in queries]
+
+    assert sum(map(str.__eq__, best, wanted)) >= 18
+
+
 def test_one_cell_a_token_still_gives_all_hits_that_are_wanted(index, stored):
     narrowest = SearchConfig(nprobe=1, num_approximated=1, num_rescored=1)
 
