@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,3 +33,15 @@ def serving(index: Path, environment: Mapping[str, str]) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def open_tab(page: Any, name: str) -> None:
+    """Click a tab of the page, also where it does not fit and is in the menu."""
+    page.wait_for_selector("#query textarea, #query input")
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if tab.count() and tab.first.is_visible():
+        tab.first.click()
+    else:
+        page.get_by_label("More tabs").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).first.click()
+    page.locator(f'[role=tab][data-tab-id="{name.lower()}-tab"][aria-selected=true]').wait_for()

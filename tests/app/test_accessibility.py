@@ -2,22 +2,12 @@
 
 import pytest
 
+from tests.app.serving import open_tab
 from tests.app.test_page import WAIT, cards, search
 
 axe_of = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 TABS = ["Search", "Rerank", "Index", "Train", "Evaluate", "Jobs"]
-
-
-def open_tab(page, name: str) -> None:
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if tab.count() and tab.first.is_visible():
-        tab.first.click()
-    else:
-        # Tabs that do not fit are in a menu.
-        page.get_by_label("More tabs").first.click()
-        page.locator(".overflow-dropdown button", has_text=name).first.click()
-    page.locator(f'[role=tab][data-tab-id="{name.lower()}-tab"][aria-selected=true]').wait_for()
 
 
 def search_with_everything_open(page) -> None:

@@ -11,7 +11,7 @@ from colbert_kit.app.evaluating import Evaluating
 from colbert_kit.app.local_jobs import LocalJobs
 from colbert_kit.errors import InvalidInput
 from colbert_kit.runners import LocalRunner
-from tests.app.serving import serving
+from tests.app.serving import open_tab, serving
 from tests.reports import small_report
 
 WAIT = 180_000
@@ -112,9 +112,7 @@ def test_an_evaluation_is_launched_watched_opened_and_compared_on_the_page(
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(url)
-        # What does not fit beside the other tabs is behind their last button.
-        page.locator(".overflow-menu > button").click()
-        page.locator(".overflow-dropdown button", has_text="Evaluate").click()
+        open_tab(page, "Evaluate")
         page.wait_for_selector("#evaluate-report table", timeout=WAIT)
         page.locator("#evaluate-source input").fill(str(tiny_model_folder))
         page.locator("#evaluate-source input").press("Enter")

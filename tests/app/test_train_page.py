@@ -9,7 +9,7 @@ import pytest
 
 from colbert_kit.runners import LocalRunner, follow
 from tests.app.jobs import HOSTILE_LINES, TRAINED, job
-from tests.app.serving import serving
+from tests.app.serving import open_tab, serving
 from tests.hubserver import HubServer
 from tests.hubserver.fixtures import add_accounts, environment_of
 from tests.training.runs import ROWS
@@ -41,16 +41,16 @@ def visit(browser):
     """A tab of a fresh visitor; what the browser's console calls an error fails the test."""
     pages, errors = [], []
 
-    def open_tab(url, tab, width=1200, theme="light"):
+    def visit_tab(url, tab, width=1200, theme="light"):
         page = browser.new_page(viewport={"width": width, "height": 1000})
         pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(f"{url}?__theme={theme}")
-        page.get_by_role("tab", name=tab).click()
+        open_tab(page, tab)
         return page
 
-    yield open_tab
+    yield visit_tab
     for page in pages:
         page.close()
     assert errors == []
