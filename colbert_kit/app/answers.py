@@ -121,7 +121,7 @@ class Answers:
         if not query.strip():
             return "", ""
         try:
-            programs = snippets(search, _place_of(self.opened.get(index)))
+            programs = snippets(search, *_place_of(self.opened.get(index)))
         except ColbertKitError:
             return "", ""
         return link_to(search), snippets_html(programs)
@@ -159,13 +159,16 @@ class Answers:
             return message_html(str(error))
 
 
-def _place_of(service: Service) -> str | None:
-    """Where the visitor can open the index too; None where they cannot."""
+def _place_of(service: Service) -> tuple[str | None, str | None]:
+    """Where the visitor can open the index too, and at which commit; None where they cannot."""
+    # Not at the top: the process that answers first says that it wants no bars, which is read at this import.
     from colbert_kit import hub
 
     index = service.index or ""
-    if resolve_actor().may_use_machine:
-        folder = Path(index) if index else service.searcher().folder
-        return str(folder.resolve()) if folder.is_dir() else index
-    place, _ = hub.split_revision(index)
-    return index if hub.is_repo_id(place) and not Path(place).exists() else None
+    place, revision = hub.split_revision(index)
+    if hub.is_repo_id(place) and not Path(place).exists():
+        return place, revision
+    if not resolve_actor().may_use_machine:
+        return None, None
+    folder = Path(index) if index else service.searcher().folder
+    return str(folder.resolve()), None

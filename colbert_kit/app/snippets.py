@@ -7,7 +7,6 @@ import shlex
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from colbert_kit import hub
 from colbert_kit.app.filters import parse_filters, split_conditions
 from colbert_kit.app.render import escape
 
@@ -47,19 +46,20 @@ def link_to(search: Search) -> str:
     return f"{search.url}?{urlencode({name: value for name, value in said.items() if value}, errors='replace')}"
 
 
-def snippets(search: Search, place: str | None) -> list[tuple[str, str]]:
+def snippets(search: Search, place: str | None, revision: str | None = None) -> list[tuple[str, str]]:
     """Names and programs that do the search, each complete.
 
     Args:
         search: The search; of several ways to rank, the first.
-        place: The folder or repository of the index, ``me/index@commit`` too; None where others cannot open it.
+        place: The folder or repository of the index; None where others cannot open it.
+        revision: The commit that it is wanted at; the newest where None.
 
     Raises:
         InvalidInput: The filter is not well formed.
     """
     how = search.how.split(",")[0]
-    programs = [("Python", _python(search, place, how))]
-    if place is not None and hub.split_revision(place)[1] is None:
+    programs = [("Python", _python(search, place, revision, how))]
+    if place is not None and revision is None:
         programs.append(("Command line", _command_line(search, place, how)))
     data = json.dumps([search.query, search.k, search.filter_text, how, search.index])
     call = f"{search.url.rstrip('/')}/gradio_api/call/search"
@@ -79,7 +79,7 @@ def snippets_html(programs: list[tuple[str, str]]) -> str:
     )
 
 
-def _python(search: Search, place: str | None, how: str) -> str:
+def _python(search: Search, place: str | None, revision: str | None, how: str) -> str:
     show = 'print(hit.rank, f"{hit.score:.2f}", hit.id)'
     if place is None or how not in ("colbert", "exact"):
         arguments = {"query": search.query, "k": search.k, "filter": search.filter_text, "how": how}
@@ -99,8 +99,7 @@ def _python(search: Search, place: str | None, how: str) -> str:
     if how == "exact":
         imports += "from colbert_kit.indexes import SearchConfig\n"
         arguments_given.append("config=SearchConfig(num_rescored=len(searcher))")
-    name, revision = hub.split_revision(place)
-    opened = f"{name!a}, revision={revision!a}" if revision else f"{name!a}"
+    opened = f"{place!a}, revision={revision!a}" if revision else f"{place!a}"
     return (
         f"{imports}\nsearcher = Searcher.from_pretrained({opened})\n"
         f"for hit in searcher.search({', '.join(arguments_given)}):\n    {show}"
