@@ -67,9 +67,7 @@ class Actor:
         """
         if self.token is None:
             how = (
-                "sign in above"
-                if self.place == "space"
-                else "run in a terminal: hf auth login, and load the page again"
+                "sign in above" if self.place == "space" else "run hf auth login in a terminal, then load the page anew"
             )
             if self.place == "server":
                 how = "start the page on your own machine: a server that answers others acts for nobody"

@@ -43,7 +43,7 @@ def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
         k, filter_text, columns = _build_options(handlers, index)
         status = gr.HTML(elem_id="status", padding=False)
         # Above the hits: nobody finds it below a hundred of them.
-        with gr.Accordion("Share this search: link, Python, command line, curl", open=False, elem_id="share"):
+        with gr.Accordion("Share: link, Python, command line, curl", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link to this search", info="Search first. A link with 127.0.0.1 opens on this machine alone",
                 interactive=False, buttons=["copy"], max_lines=1, elem_id="link",
@@ -87,10 +87,10 @@ def _queries(query: gr.Textbox, queries: list[str], label: str, elem_id: str, *,
 
 def _index_box() -> gr.Textbox:
     if resolve_actor().may_use_machine:
-        info = "The name of one of yours, a folder, or a Hub dataset repository: owner/name"
+        info = "One of yours by its name, a folder, or a Hub dataset: owner/name"
     else:
         info = "A public Hub dataset repository: owner/name"
-    place = "empty: the one this page was started with"
+    place = "empty: this page's own"
     return gr.Textbox(label="Index", info=info, placeholder=place, elem_id="index", scale=3, min_width=280, max_lines=1)
 
 

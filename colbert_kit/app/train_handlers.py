@@ -79,7 +79,7 @@ class TrainHandlers:
         hidden = (
             gr.Dropdown(visible=False),
             gr.Dropdown(visible=False),
-            self._here(),
+            self._here(acting(token, profile)),
             gr.Checkbox(visible=False, value=False),
             0.0,
         )
@@ -103,7 +103,9 @@ class TrainHandlers:
             usd,
         )
 
-    def _here(self) -> str:
+    def _here(self, actor: Actor) -> str:
+        if not actor.may_use_machine:
+            return ""
         models = escape(str(self.desk.home / MODELS))
         return f'<p class="ck-status" role="status">{HERE_COSTS} The model is kept in {models}.</p>'
 
