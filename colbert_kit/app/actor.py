@@ -66,7 +66,7 @@ class Actor:
             InvalidInput: There is none.
         """
         if self.token is None:
-            how = "sign in above" if self.place == "space" else "run `hf auth login`, then load the page again"
+            how = "sign in above" if self.place == "space" else "run hf auth login in a terminal, then reload the page"
             if self.place == "server":
                 how = "start the page on your own machine: a server that answers others acts for nobody"
             raise InvalidInput(f"{what} needs your Hugging Face account: {how}.")

@@ -40,7 +40,8 @@ def hits_html(query: str, columns: Sequence[Found], index: str = "") -> str:
 
 def _column(query: str, found: Found, index: str, first: Mapping[str, int]) -> str:
     if not found.hits:
-        return '<p class="ck-message" role="status">Nothing found.</p>'
+        words = "Nothing found. If there is a filter, no document may have passed it."
+        return f'<p class="ck-message" role="status">{words}</p>'
     compared = bool(first)
     cards = []
     for hit, matches in zip(found.hits, found.matches, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ MAX_COLUMNS = 200
 IDS = ("id", "_id", "doc_id", "docid", "document_id", "corpus-id", "pid", "uuid", "key")
 TEXTS = ("text", "contents", "content", "passage", "body", "document", "abstract", "description", "article", "answer")
 TITLES = ("title", "headline", "heading", "name", "subject")
+# No zero in front: 007 is a code, and as a number it would be another one. 18 digits fit into 64 bits.
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?")
 LONG_VALUE = 200
 """Characters on average beyond which a column is something to read, not something to filter by."""
 
@@ -36,6 +39,7 @@ class Column:
         num_characters: Of all its texts.
         num_words: Of all its texts.
         example: The first value.
+        are_numbers: Whether all its texts are written as numbers.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Column:
     num_characters: int = 0
     num_words: int = 0
     example: Any = None
+    are_numbers: bool = True
 
     def take(self, value: object) -> None:
         """Take up the value of a row."""
@@ -58,6 +63,7 @@ class Column:
         if isinstance(value, str):
             self.num_characters += len(value)
             self.num_words += len(value.split())
+            self.are_numbers = self.are_numbers and NUMBER.fullmatch(value) is not None
 
 
 @dataclass
@@ -102,6 +108,9 @@ def look(source: Source) -> Looked:
                     raise InvalidData(f"{place}: more than {MAX_COLUMNS} columns; leave out what is not needed.")
                 found.columns[name] = Column(name)
             found.columns[name].take(value)
+    if source.has_only_texts:
+        for column in found.columns.values():
+            column.kind = "number" if column.kind == "text" and column.are_numbers else column.kind
     if source.repo_id and found.num_rows < HUB_ROWS:
         found.is_whole = True
     if not found.num_rows:

@@ -132,7 +132,7 @@ def _settings() -> tuple[list[Any], gr.Button]:
     with gr.Row():
         source = gr.Dropdown(
             label="Model or index",
-            info="Or type the folder or the repository of a model",
+            info="Choose one, or type the folder or the Hub repository of a model",
             choices=[("the demo model", DEMO)],
             value=DEMO,
             allow_custom_value=True,
@@ -141,20 +141,32 @@ def _settings() -> tuple[list[Any], gr.Button]:
         )
         collections = gr.Textbox(
             label="Collections",
-            info="One a line: a BEIR folder, scifact, nanobeir/nq …",
+            info="One a line: scifact, nanobeir/nq … of the Hub, or a BEIR folder: it has corpus.jsonl, "
+            "queries.jsonl and qrels",
+            placeholder="scifact",
             lines=2,
             min_width=260,
             elem_id="evaluate-collections",
         )
     with gr.Row():
         nbits = gr.Radio(
-            [1, 2, 4, 8], value=4, label="Bits a dimension", info="Of a model's index", elem_id="evaluate-nbits"
+            [1, 2, 4, 8],
+            value=4,
+            label="Bits a dimension",
+            info="Of the index that a model is given",
+            elem_id="evaluate-nbits",
         )
         exact = gr.Checkbox(
-            label="Exact MaxSim too", info="What compression costs; takes longer", value=True, elem_id="evaluate-exact"
+            label="Exact MaxSim too",
+            info="Tells what compression costs; takes longer",
+            value=True,
+            elem_id="evaluate-exact",
         )
         name = gr.Textbox(
-            label="Name of the report", info="Made of the above where empty", min_width=220, elem_id="evaluate-name"
+            label="Name of the report",
+            info="Empty: made of the model and the collections",
+            min_width=220,
+            elem_id="evaluate-name",
         )
     launch = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
     return [name, source, collections, nbits, exact], launch

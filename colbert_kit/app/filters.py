@@ -63,7 +63,7 @@ def list_columns(searcher: Searcher) -> list[Column]:
     columns = []
     for one in searcher.summarize_columns():
         if one.kind in OPERATORS and COLUMN.fullmatch(one.name):
-            values = None if one.values is None else [_spell(value) for value in one.values]
+            values = None if one.values is None else [_spell(value) for value in sorted(one.values)]
             columns.append({"name": one.name, "kind": one.kind, "values": values})
     return columns
 

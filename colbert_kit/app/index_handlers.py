@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,10 @@ class IndexHandlers:
     def build(self, seen: Seen | None, name: str | None, *choices: Any) -> tuple[Any, ...]:  # noqa: ANN401
         """Start to build."""
         roles, (model, nbits, pool, words) = _roles(*choices[:4]), choices[4:]
+        if seen is not None:
+            columns = seen.looked.columns
+            numbers = tuple(name for name in roles.metadata if name in columns and columns[name].kind == "number")
+            roles = dataclasses.replace(roles, numbers=numbers)
 
         def start(actor: Actor) -> str:
             return self.indexing.build(
@@ -199,7 +204,7 @@ class IndexHandlers:
             gr.Dropdown(choices=names, value=roles.text),
             gr.Dropdown(choices=[("none", NONE), *names], value=roles.title or NONE),
             gr.Dropdown(choices=names, value=list(roles.metadata)),
-            source.name,
+            self.indexing.shelf.unused(source.name),
             gr.Column(visible=True),
         )
 

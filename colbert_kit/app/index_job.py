@@ -6,6 +6,7 @@ one commit: a job that is canceled or killed leaves what was there, and nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colbert_kit import runners
-from colbert_kit.app.uploads import Roles, Source, documents_of
+from colbert_kit.app.uploads import Roles, Source, documents_of, metadata_name
 from colbert_kit.errors import InvalidInput
 from colbert_kit.progress import Progress
 
@@ -73,7 +74,7 @@ def _build(plan: Plan, report: runners.Report) -> None:
 def _add(plan: Plan, report: runners.Report) -> None:
     total = _check(plan, report)
     searcher = _open(plan, report)
-    searcher.add(_documents(plan), on_progress=report.progress, total=total)
+    searcher.add(_documents(plan, searcher), on_progress=report.progress, total=total)
     _tell(report, searcher, Path(plan["folder"]))
 
 
@@ -110,13 +111,16 @@ WORK: dict[str, Callable[[Plan, runners.Report], None]] = {
 }  # fmt: skip
 
 
-def _documents(plan: Plan) -> Any:  # noqa: ANN401 - an iterator of documents
-    source, roles = plan["source"], plan["roles"]
-    return documents_of(
-        Source(**{**source, "files": tuple(source["files"])}),
-        Roles(**{**roles, "metadata": tuple(roles["metadata"])}),
-        plan["passage_words"],
-    )
+def _documents(plan: Plan, searcher: Searcher | None = None) -> Any:  # noqa: ANN401 - an iterator of documents
+    """The documents of a plan; added to an index, texts become numbers where its columns hold numbers."""
+    source = Source(**{**plan["source"], "files": tuple(plan["source"]["files"])})
+    lists = {name: tuple(plan["roles"][name]) for name in ("metadata", "numbers")}
+    roles = Roles(**{**plan["roles"], **lists})
+    if searcher is not None and source.has_only_texts:
+        numbers = {one.name for one in searcher.summarize_columns() if one.kind == "number"}
+        kept = tuple(name for name in roles.metadata if metadata_name(name, roles) in numbers)
+        roles = dataclasses.replace(roles, numbers=kept)
+    return documents_of(source, roles, plan["passage_words"])
 
 
 def _check(plan: Plan, report: runners.Report) -> int | None:

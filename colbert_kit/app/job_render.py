@@ -46,11 +46,11 @@ def bytes_text(number: float) -> str:
 
     Example:
         >>> bytes_text(1234), bytes_text(62_000_000)
-        ('1 kB', '62.0 MB')
+        ('1 KB', '62.0 MB')
     """
     if number >= 1e9:
         return f"{number / 1e9:.1f} GB"
-    return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.0f} kB"
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.0f} KB"
 
 
 def _running(view: JobView) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from colbert_kit import hub, runners
 from colbert_kit.app.curves import curves_html
 from colbert_kit.app.job_list import LINES_SHOWN, JobKey, JobView
+from colbert_kit.app.job_render import search_link
 from colbert_kit.app.render import escape, message_html
 
 __all__ = ["job_label", "job_view_html"]
@@ -24,6 +25,7 @@ STATES = {
 KINDS = {
     "train": "Training",
     "build_index": "Index",
+    "index": "Index",
     "evaluate": "Evaluation",
     "mine_hard_negatives": "Hard negatives",
 }
@@ -31,8 +33,8 @@ KINDS = {
 
 def job_label(job: runners.Job) -> str:
     """A job in one line, as plain text."""
-    name = job.labels.get("what")
-    what = KINDS.get(job.kind or "", job.kind or "Job") + (f" {name}" if name else "")
+    names = [job.labels.get("what"), job.labels.get("of")]
+    what = " ".join([KINDS.get(job.kind or "", job.kind or "Job"), *(one for one in names if one and one != job.kind)])
     return " · ".join(filter(None, [what, STATES.get(job.state, job.state), _time(job.created), job.id[:6]]))
 
 
@@ -95,6 +97,8 @@ def _result(key: JobKey, kind: str | None, result: Mapping[str, Any]) -> str:
     if place and _is_link(url):
         shown = _link(url, place)
     parts = [f"<p>{'Your model' if kind == 'train' else 'The result'}: {shown}</p>" if place else "<p>Done.</p>"]
+    if kind == "index" and key.namespace is None and result.get("folder"):
+        parts.append(f"<p>{search_link(place)}</p>")
     if kind == "train":
         parts.append(_quality(result) + _next_steps(place))
     return f'<div class="ck-result" role="status">{"".join(parts)}</div>'

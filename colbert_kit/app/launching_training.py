@@ -20,8 +20,10 @@ from colbert_kit.app.training_data import Roles, Rows, keep_upload, slug
 from colbert_kit.app.training_process import MODULE, ask, import_path
 from colbert_kit.errors import InvalidInput
 
-__all__ = ["LOSSES", "Checked", "Form", "TrainingDesk"]
+__all__ = ["LOSSES", "MODELS", "Checked", "Form", "TrainingDesk"]
 
+MODELS = "my-models"
+"""Where trainings of this machine leave their models, in the kit's cache folder."""
 MOST_AT_ONCE = 4
 """Trainings of a namespace that have not ended: a page that is clicked in by mistake must not spend without end."""
 
@@ -240,7 +242,7 @@ class TrainingDesk:
         if form.loss == "cached_contrastive":
             values["mini_batch_size"] = form.mini_batch_size
         if form.namespace is None:
-            values["output_dir"] = str(self.home / "my-models" / slug(form.name))
+            values["output_dir"] = str(self.home / MODELS / slug(form.name))
         return values
 
 

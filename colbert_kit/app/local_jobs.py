@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -91,7 +92,7 @@ class LocalJobs:
             timeout_seconds=TIMEOUT_SECONDS,
             environment=environment_here(),
             secrets=tuple(secrets),
-            labels={"what": what},
+            labels={"what": what, **_place_of(plan)},
         )
         return self.runner.launch(spec, secrets=secrets).id
 
@@ -157,6 +158,12 @@ class LocalJobs:
             JobNotFound: There is none of this id.
         """
         self.runner.cancel(job_id)
+
+
+def _place_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Of what folder a job is, for a list of jobs; a label has letters, digits and hyphens."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(plan.get("folder", "")).name)[:60]
+    return {"of": name} if name else {}
 
 
 def environment_here() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from colbert_kit.app.actor import Actor, resolve_actor
 from colbert_kit.app.service import Service
+from colbert_kit.app.shelf import Shelf
 from colbert_kit.errors import ColbertKitError, InvalidFolder, InvalidInput
 
 if TYPE_CHECKING:
@@ -96,12 +97,14 @@ class Opened:
             is_folder = False
         if actor.may_use_machine and is_folder:
             return str(folder.resolve())
+        if actor.may_use_machine and name in (shelf := Shelf()).names():
+            return str(shelf.find(name))
         if hub.is_repo_id(hub.split_revision(name)[0]) and not is_folder:
             return name
         if actor.may_use_machine:
             raise InvalidInput(
-                "there is no such folder, and a Hub repository is written owner/name or "
-                "owner/name@commit; check the index."
+                "there is no such folder, no index of yours has this name, and a Hub repository is written "
+                "owner/name or owner/name@commit; check the index."
             )
         actor.require_machine("Opening a folder")
         return name

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["COPY", "HEATMAPS", "PAGE_URL", "SHOW_LINK"]
+__all__ = ["COPY", "HEATMAPS", "LIST_JOBS", "PAGE_URL", "SHOW_LINK"]
 
 PAGE_URL = "() => location.origin + location.pathname"
+
+# Where the panel has no list there is no button.
+LIST_JOBS = "() => { document.querySelector('#jobs-refresh')?.click(); }"
 
 HEATMAPS = """
 element.addEventListener('toggle', async (event) => {

@@ -14,9 +14,10 @@ from colbert_kit.app.render import status_html
 from colbert_kit.app.service import Status
 from colbert_kit.errors import ColbertKitError, InvalidInput
 
-__all__ = ["DEFAULT_K", "MAX_K", "SearchHandlers"]
+__all__ = ["DEFAULT_K", "FILTER_INFO", "MAX_K", "SearchHandlers"]
 
 DEFAULT_K = 10
+FILTER_INFO = "Conditions that must all hold, as in: year >= 2020 and topic = biology"
 MAX_K = 100
 QUERIES_REMEMBERED = 6
 LONGEST_REMEMBERED = 300
@@ -152,14 +153,16 @@ class SearchHandlers:
 
     def add(
         self, index: str | None, name: str | None, operator: str | None, value: str | None, filter_text: str | None
-    ) -> str:
-        """The filter with a condition more."""
+    ) -> Any:  # noqa: ANN401 - an update
+        """The filter with a condition more; above it what is missing for one."""
         try:
             if (column := self._column(index, name)) is None:
                 raise InvalidInput("choose a column of the index first.")
-            return add_condition(filter_text or "", column, operator or "=", str(value or ""))
+            text = add_condition(filter_text or "", column, operator or "=", str(value or ""))
         except ColbertKitError as error:
-            raise gr.Error(str(error)) from error
+            # The page shows no errors of handlers.
+            return gr.Textbox(info=f"{str(error)[:1].upper()}{str(error)[1:]} {FILTER_INFO}.")
+        return gr.Textbox(value=text, info=FILTER_INFO)
 
     def _column(self, index: str | None, name: str | None) -> dict[str, Any] | None:
         return next((one for one in self.answers.get_columns(index or "") if one["name"] == name), None)

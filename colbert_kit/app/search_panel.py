@@ -10,7 +10,7 @@ from colbert_kit.app.actor import resolve_actor
 from colbert_kit.app.answers import Answers
 from colbert_kit.app.ranking import HOWS
 from colbert_kit.app.scripts import COPY, HEATMAPS, PAGE_URL, SHOW_LINK
-from colbert_kit.app.search_handlers import DEFAULT_K, MAX_K, SearchHandlers
+from colbert_kit.app.search_handlers import DEFAULT_K, FILTER_INFO, MAX_K, SearchHandlers
 
 __all__ = ["build_search_panel"]
 
@@ -33,23 +33,23 @@ def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
 
     with gr.Blocks() as panel:
         with gr.Row(equal_height=True):
-            query = gr.Textbox(
-                label="Query", placeholder="Ask in your own words", scale=5, autofocus=True, elem_id="query"
-            )
+            query = gr.Textbox(label="Query", placeholder="Type a query", scale=5, autofocus=True, elem_id="query")
             button = gr.Button("Search", variant="primary", scale=1, min_width=110, elem_id="search")
-        examples = _queries(query, EXAMPLES, "Try one", "examples", visible=is_demo)
+        examples = _queries(query, EXAMPLES, "Try one, of the demo index", "examples", visible=is_demo)
         recent = _queries(query, [], "Your last queries", "recent", visible=False)
         history = gr.BrowserState([], storage_key="colbert_kit.queries", secret="colbert_kit")
         with gr.Row():
             index, hows = _index_box(), _how_box()
         k, filter_text, columns = _build_options(handlers, index)
         status = gr.HTML(elem_id="status", padding=False)
-        results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
-        with gr.Accordion("Link, Python, command line, curl", open=False, elem_id="share"):
+        # Above the hits: nobody finds it below a hundred of them.
+        with gr.Accordion("Share: link, Python, command line, curl", open=False, elem_id="share"):
             link = gr.Textbox(
-                label="Link to this search", interactive=False, buttons=["copy"], max_lines=1, elem_id="link"
-            )
+                label="Link to this search", info="Search first. A link with 127.0.0.1 opens on this machine alone",
+                interactive=False, buttons=["copy"], max_lines=1, elem_id="link",
+            )  # fmt: skip
             programs = gr.HTML(elem_id="programs", padding=False, js_on_load=COPY)
+        results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
         url = gr.Textbox(visible="hidden", show_label=False, elem_id="page-url")
         timer, is_linked = gr.Timer(1.0), gr.State(False)
 
@@ -87,10 +87,10 @@ def _queries(query: gr.Textbox, queries: list[str], label: str, elem_id: str, *,
 
 def _index_box() -> gr.Textbox:
     if resolve_actor().may_use_machine:
-        info = "A folder, or a Hub dataset repository: owner/name"
+        info = "One of yours by its name, a folder, or a Hub dataset: owner/name"
     else:
         info = "A public Hub dataset repository: owner/name"
-    place = "empty: the one this page was started with"
+    place = "empty: this page's own"
     return gr.Textbox(label="Index", info=info, placeholder=place, elem_id="index", scale=3, min_width=280, max_lines=1)
 
 
@@ -103,15 +103,14 @@ def _how_box() -> gr.CheckboxGroup:
 
 
 def _build_options(handlers: SearchHandlers, index: gr.Textbox) -> tuple[gr.Slider, gr.Textbox, list[Any]]:
-    with gr.Accordion("Options", open=False, elem_id="options"):
+    with gr.Accordion("Options: number of hits, filter", open=False, elem_id="options"):
         k = gr.Slider(1, MAX_K, value=DEFAULT_K, step=1, label="Hits", elem_id="hits")
         with gr.Row(equal_height=True, visible=False) as builder:
             column = gr.Dropdown([], label="Column", elem_id="column", min_width=140)
             operator = gr.Dropdown([], label="Operator", elem_id="operator", min_width=110)
             value = gr.Dropdown([], label="Value", allow_custom_value=True, elem_id="value", min_width=140)
             add = gr.Button("Add condition", elem_id="add-condition", min_width=140)
-        info = "Conditions that must all hold, as in: year >= 2020 and topic = biology"
-        filter_text = gr.Textbox(label="Filter", info=info, elem_id="filter")
+        filter_text = gr.Textbox(label="Filter", info=FILTER_INFO, elem_id="filter")
         column.change(handlers.choose_column, [index, column], [operator, value], **QUIET)
         add.click(handlers.add, [index, column, operator, value, filter_text], filter_text, **QUIET)
     return k, filter_text, [column, builder]

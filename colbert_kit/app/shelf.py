@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import unicodedata
@@ -95,6 +96,16 @@ class Shelf:
         if Path(name).name != name or name.startswith(".") or not (folder / "manifest.json").is_file():
             raise InvalidInput(f"there is no index {name!r} here any more; choose another one.")
         return folder
+
+    def unused(self, name: str) -> str:
+        """A name to propose: this one, with a number behind it where it is taken."""
+        try:
+            slug = slug_of(name)
+        except InvalidInput:
+            return name
+        if not (self.home / slug).exists():
+            return name
+        return next(f"{slug}-{n}" for n in itertools.count(2) if not (self.home / f"{slug}-{n}").exists())
 
     def free_place(self, name: str) -> Path:
         """A folder for a new index of this name.

@@ -13,6 +13,7 @@ from colbert_kit.app.job_list import JobList
 from colbert_kit.app.jobs_panel import build_jobs_panel
 from colbert_kit.app.launching_training import TrainingDesk
 from colbert_kit.app.rerank_panel import build_rerank_panel
+from colbert_kit.app.scripts import LIST_JOBS
 from colbert_kit.app.search_panel import build_search_panel
 from colbert_kit.app.train_panel import build_train_panel
 
@@ -33,7 +34,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     Returns:
         The page, not launched.
     """
-    what = "SciFact, 5,183 scientific abstracts" if is_demo else "your index"
+    what = " Demo index: SciFact, 5,183 scientific abstracts." if is_demo else ""
     # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
     search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
     index_panel, evaluate_panel = build_index_panel(), build_evaluate_panel()
@@ -41,8 +42,8 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
     train_panel, jobs_panel = build_train_panel(TrainingDesk(jobs)), build_jobs_panel(jobs)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
-            f'<header class="ck-head"><h1>{TITLE}</h1><p>Late-interaction search over {what}: every word of the '
-            "query meets every word of a document.</p></header>",
+            f'<header class="ck-head"><h1>{TITLE}</h1><p>Late interaction: every word of the query meets '
+            f"every word of a document.{what}</p></header>",
             elem_id="head",
             padding=False,
         )
@@ -57,8 +58,10 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
                 train_panel.render()
             with gr.Tab("Evaluate", id="evaluate-tab"):
                 evaluate_panel.render()
-            with gr.Tab("Jobs", id="jobs-tab"):
+            with gr.Tab("Jobs", id="jobs-tab") as jobs_tab:
                 jobs_panel.render()
+        # A job launched in another tab since is in the list at once.
+        jobs_tab.select(None, js=LIST_JOBS, show_progress="hidden", queue=False, api_visibility="private")
     page.queue(max_size=64, default_concurrency_limit=4)
     return page
 

@@ -9,8 +9,8 @@ import gradio as gr
 
 from colbert_kit.app.actor import Actor
 from colbert_kit.app.job_handlers import AT_HUB, cost_text
-from colbert_kit.app.launching_training import Checked, Form, TrainingDesk
-from colbert_kit.app.render import message_html
+from colbert_kit.app.launching_training import MODELS, Checked, Form, TrainingDesk
+from colbert_kit.app.render import escape, message_html
 from colbert_kit.app.train_html import cost_html, findings_html, flavor_choices, preview_html, rows_html
 from colbert_kit.app.training_data import Roles, Rows, detect_roles, take_dataset, take_file
 from colbert_kit.app.who import acting, namespaces_of
@@ -19,6 +19,11 @@ from colbert_kit.errors import ColbertKitError, InvalidInput
 __all__ = ["DEMO", "FOLDER", "REPOSITORY", "TrainHandlers"]
 
 DEMO, REPOSITORY, FOLDER = "The demo model", "A model of the Hub", "A folder of this machine"
+HERE_COSTS = (
+    "It costs nothing but this machine's time. Nobody knows how much before it runs: it shows how many of its steps "
+    "are done, and can be canceled. Without a GPU begin with few rows."
+)
+PRICES = "The machines, their prices and the most it can cost are then shown here, before you launch anything."
 FIRST_MACHINE = "l4x1"
 LOOKING = (
     '<p class="ck-status" role="status">Looking at the rows and the model as a training would. This takes a while …</p>'
@@ -70,11 +75,11 @@ class TrainHandlers:
         self, where: str, namespace: str | None, flavor: str | None, timeout: int, token: gr.OAuthToken | None,
         profile: gr.OAuthProfile | None,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """In whose name, on which machine, and what it may cost; nothing of that on this machine."""
+        """In whose name, on which machine, and what it may cost; on this machine it costs nothing."""
         hidden = (
             gr.Dropdown(visible=False),
             gr.Dropdown(visible=False),
-            "",
+            self._here(acting(token, profile)),
             gr.Checkbox(visible=False, value=False),
             0.0,
         )
@@ -89,7 +94,7 @@ class TrainHandlers:
             machine = by_name.get(flavor or "") or by_name.get(FIRST_MACHINE) or known[0]
             usd = self.desk.ceiling(actor, namespace, machine.name, int(timeout))
         except ColbertKitError as error:
-            return *hidden[:2], message_html(str(error)), *hidden[3:]
+            return *hidden[:2], message_html(f"{error} {PRICES}"), *hidden[3:]
         return (
             gr.Dropdown(choices=list(names), value=namespace, visible=True),
             gr.Dropdown(choices=flavor_choices(known), value=machine.name, visible=True),
@@ -98,17 +103,24 @@ class TrainHandlers:
             usd,
         )
 
+    def _here(self, actor: Actor) -> str:
+        if not actor.may_use_machine:
+            return ""
+        models = escape(str(self.desk.home / MODELS))
+        return f'<p class="ck-status" role="status">{HERE_COSTS} The model is kept in {models}.</p>'
+
     def check(
         self, token: gr.OAuthToken | None, profile: gr.OAuthProfile | None, rows: Rows | None, *values: Any,  # noqa: ANN401
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
         """Look at rows and model, and show what was found."""
-        yield None, LOOKING, "", gr.Code(visible=False)
+        # What the last launch said is no longer so.
+        yield None, LOOKING, "", gr.Code(visible=False), ""
         try:
             checked = self.desk.examine(acting(token, profile), _form(rows, *values))
         except ColbertKitError as error:
-            yield None, message_html(str(error)), "", gr.Code(visible=False)
+            yield None, message_html(str(error)), "", gr.Code(visible=False), ""
             return
-        yield checked, findings_html(checked), preview_html(checked), gr.Code(value=checked.yaml, visible=True)
+        yield checked, findings_html(checked), preview_html(checked), gr.Code(value=checked.yaml, visible=True), ""
 
     def launch(
         self, token: gr.OAuthToken | None, profile: gr.OAuthProfile | None, checked: Checked | None, agreed: bool,
@@ -170,7 +182,7 @@ def _form(rows: Rows | None, *values: Any) -> Form:  # noqa: ANN401 - of the box
     if kind != DEMO and not (model or "").strip():
         raise InvalidInput("name the model to begin with.")
     if where == AT_HUB and not namespace:
-        raise InvalidInput("choose in whose name it runs; sign in first.")
+        raise InvalidInput("sign in to Hugging Face first, as step 4 says; then choose there in whose name it runs.")
     try:
         numbers: dict[str, Any] = {
             "epochs": float(epochs), "batch_size": int(batch_size), "learning_rate": float(rate),

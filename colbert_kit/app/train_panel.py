@@ -157,6 +157,11 @@ def _launch(do: TrainHandlers, form: list[Any], cost: list[Any], handlers: JobHa
     area = JobArea(handlers, "train", is_empty=True)
     # One model at a time is in memory for this, however many look.
     check.click(
-        do.check, form, [checked, findings, preview, config], concurrency_limit=1, concurrency_id="examine", **QUIET
+        do.check,
+        form,
+        [checked, findings, preview, config, launched],
+        concurrency_limit=1,
+        concurrency_id="examine",
+        **QUIET,
     )
     area.follow(launch.click(do.launch, [checked, *cost, *form], [area.key, launched], **QUIET))

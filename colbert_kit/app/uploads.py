@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from colbert_kit import data, hub
 from colbert_kit.errors import InvalidData, InvalidInput
 
-__all__ = ["MAX_ROWS", "SUFFIXES", "Roles", "Source", "documents_of", "keep_files", "rows_of"]
+__all__ = ["MAX_ROWS", "SUFFIXES", "Roles", "Source", "documents_of", "keep_files", "metadata_name", "rows_of"]
 
 TEXT_SUFFIXES = (".txt", ".md")
 SUFFIXES = (*data.ROW_SUFFIXES, *TEXT_SUFFIXES, ".gz")
@@ -55,6 +55,11 @@ class Source:
     split: str = "train"
 
     @property
+    def has_only_texts(self) -> bool:
+        """Whether numbers come as texts, as in CSV files."""
+        return bool(self.files) and all(data.without_gz(Path(path)) in (".csv", ".tsv") for path in self.files)
+
+    @property
     def name(self) -> str:
         """What to call it."""
         if self.repo_id:
@@ -72,12 +77,14 @@ class Roles:
         text: Of texts.
         title: Put before the text, and kept as metadata.
         metadata: Kept, to be filtered by and shown.
+        numbers: Those of them whose texts are kept as numbers: a CSV file has only texts.
     """
 
     id: str | None
     text: str
     title: str | None = None
     metadata: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
 
 def keep_files(paths: Sequence[str], home: Path) -> tuple[str, ...]:
@@ -178,7 +185,11 @@ def _documents(rows: Iterator[Row], roles: Roles) -> Iterator[dict[str, Any]]:
             raise InvalidData(f"{place}: the id {document_id!r} comes twice; every document needs its own.")
         known.add(document_id)
         kept = dict.fromkeys([*([roles.title] if roles.title else []), *roles.metadata])
-        metadata = {_metadata_name(name, roles): row[name] for name in kept if row.get(name) not in EMPTY}
+        metadata = {
+            metadata_name(name, roles): _value(row[name], name, place, roles)
+            for name in kept
+            if row.get(name) not in EMPTY
+        }
         yield {"id": document_id, "text": text, **metadata}
 
 
@@ -198,7 +209,17 @@ def _text(row: dict[str, Any], place: str, roles: Roles) -> str:
     return whole
 
 
-def _metadata_name(name: str, roles: Roles) -> str:
+def _value(value: Any, name: str, place: str, roles: Roles) -> Any:  # noqa: ANN401 - whatever a row holds
+    """A value as it is kept; a text as a number where its column holds numbers."""
+    if not isinstance(value, str) or name not in roles.numbers:
+        return value
+    try:
+        return int(value) if value.lstrip("-").isdecimal() else float(value)
+    except ValueError as error:
+        raise InvalidData(f"{place}: {name!r} holds numbers, got {value!r}.") from error
+
+
+def metadata_name(name: str, roles: Roles) -> str:
     """What a column is called in the index: a title by the name that the page shows as a heading."""
     if name == roles.title:
         return "title"

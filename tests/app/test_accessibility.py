@@ -16,7 +16,7 @@ def search_with_everything_open(page) -> None:
     cards(page).first.locator("summary", has_text="Why this hit?").click()
     cards(page).first.locator("summary", has_text="Token by token").click()
     page.locator("#results .ck-matrix").first.wait_for(timeout=WAIT)
-    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Options: number of hits, filter").click()
     page.get_by_text("Link, Python, command line, curl").click()
     page.locator("#programs pre").first.wait_for(timeout=WAIT)
 

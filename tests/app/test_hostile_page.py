@@ -83,7 +83,7 @@ def assert_nothing_was_made_of_them(page, elem_id: str) -> None:
 
 
 def test_as_hits(page):
-    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Options: number of hits, filter").click()
     page.locator("#hits input[type=number]").fill(str(SHOWN_AT_ONCE))
     seen = set()
     for part in range(NUMBER // SHOWN_AT_ONCE):

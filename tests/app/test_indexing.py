@@ -69,6 +69,22 @@ def test_documents_become_an_index_that_grows_and_shrinks(indexing, upload, tiny
     assert (len(searcher), searcher.pool_factor, searcher.metadata_columns) == (28, 2, ["id", "year", "topic"])
 
 
+def test_a_csv_file_adds_numbers_to_a_column_of_numbers(indexing, upload, tmp_path, tiny_model_folder):
+    from colbert_kit import Searcher
+
+    build(indexing, upload([{"id": "a", "text": "the sea", "year": 2020}]), "songs", str(tiny_model_folder))
+    path = tmp_path / "more.csv"
+    path.write_text("id,text,year\nb,a river,1999\n")
+    source = indexing.take_files([str(path)])
+    added = ended(indexing, indexing.add("songs", source, detect_roles(look(source))))
+    assert (added.state, added.message) == ("COMPLETED", "")
+    searcher = Searcher.open(indexing.shelf.find("songs"))
+    assert [hit.id for hit in searcher.search("water", filters=[("year", "<", 2000)])] == ["b"]
+    assert indexing.shelf.unused("Songs") == "songs-2"
+    assert indexing.shelf.unused("Others") == "Others"
+    assert [job.labels["of"] for job in indexing.jobs.runner.list_jobs()] == ["songs", "songs"]
+
+
 def test_a_bad_line_ends_the_job_before_the_model_is_loaded(indexing, upload, tiny_documents, tiny_model_folder):
     bad = [*tiny_documents, tiny_documents[0]]
     view = build(indexing, upload(bad), "songs", str(tiny_model_folder))

@@ -6,6 +6,7 @@ from colbert_kit import Searcher
 from colbert_kit.app import opened as opened_module
 from colbert_kit.app.actor import Actor
 from colbert_kit.app.opened import Opened
+from colbert_kit.app.shelf import Shelf
 from colbert_kit.errors import ColbertKitError, InvalidInput
 
 
@@ -24,6 +25,16 @@ def test_an_index_is_opened_once_with_the_model_that_is_there(opened, second_ind
     assert len(service.searcher()) == 30
     assert service.searcher().model is opened.own.searcher().model
     assert opened.get(f"{second_index}/") is service
+
+
+def test_an_index_of_the_machines_owner_is_opened_by_its_name_and_by_nobody_else(
+    nasty_index, second_index, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(opened_module, "Shelf", lambda: Shelf(tmp_path))
+    Searcher.open(second_index).copy_to(tmp_path / "songs")
+    found = Opened(str(nasty_index), lambda: Actor("local")).get("songs")
+    assert found.index == str(tmp_path / "songs")
+    assert Opened(str(nasty_index), lambda: Actor("server")).get("songs").index == "songs"
 
 
 def test_the_index_used_longest_ago_goes_first(opened, second_index, tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_ways_to_rank_stand_side_by_side_with_their_times(page, second_index):
 
 def test_a_filter_is_put_together_from_the_columns_that_there_are(page, second_index):
     open_index(page, second_index)
-    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Options: number of hits, filter").click()
     choose(page, "column", "topic")
     page.wait_for_function("document.querySelector('#operator input').value === '='")
     choose(page, "value", "music")
@@ -100,7 +100,7 @@ def test_every_hostile_text_has_its_tokens_compared(page):
 def test_a_link_restores_index_query_and_settings(page, browser, second_index):
     open_index(page, second_index)
     page.locator("#how").get_by_label("BM25").check()
-    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Options: number of hits, filter").click()
     fill(page, "filter", "year >= 2010")
     fill(page, "hits", "3")
     search(page, "the library & ${1+1} #1")
@@ -118,7 +118,7 @@ def test_a_link_restores_index_query_and_settings(page, browser, second_index):
 
 def test_the_programs_find_what_the_page_found(page, second_index):
     open_index(page, second_index)
-    page.get_by_text("Options", exact=True).click()
+    page.get_by_text("Options: number of hits, filter").click()
     fill(page, "filter", "year >= 2005 and topic in city, music")
     fill(page, "hits", "2")
     search(page, "the 'old' library's $HOME")

@@ -37,6 +37,22 @@ def test_every_kind_of_file_gives_the_same_documents(tmp_path, suffix):
     assert preview(source, roles) == [{"id": "a", "text": "Sea the river", "title": "Sea", "year": "1999"}]
 
 
+def test_numbers_of_a_csv_file_are_numbers_and_codes_stay_texts(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id,text,year,price,code\n1,the sea,-44,2,007\n2,a river,,2.50,008\n")
+    source = Source(files=(str(path),))
+    looked = look(source)
+    kinds = {name: column.kind for name, column in looked.columns.items()}
+    assert kinds == {"id": "number", "text": "text", "year": "number", "price": "number", "code": "text"}
+    roles = Roles("id", "text", metadata=("year", "price", "code"), numbers=("year", "price"))
+    assert list(documents_of(source, roles)) == [
+        {"id": "1", "text": "the sea", "year": -44, "price": 2, "code": "007"},
+        {"id": "2", "text": "a river", "price": 2.5, "code": "008"},
+    ]
+    with pytest.raises(InvalidData, match="line 2: 'text' holds numbers, got 'the sea'"):
+        list(documents_of(source, Roles("id", "code", metadata=("text",), numbers=("text",))))
+
+
 def test_texts_are_documents_called_by_their_files(tmp_path):
     for name in ("one.txt", "two.md"):
         (tmp_path / name).write_text(f"this is {name}")
