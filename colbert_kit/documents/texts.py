@@ -30,9 +30,12 @@ BLOCKS_KEPT = 128
 
 def local_texts(files: Sequence[pq.ParquetFile]) -> Texts:
     """The texts of files here."""
+    # A file's reader is for one thread at a time: two crashed the process, once in hundreds of thousands of reads.
+    reading = threading.Lock()
 
     def read(places: Sequence[Place]) -> list[pa.Table]:
-        return [files[file].read_row_group(block, columns=["id", "text"]) for file, block in places]
+        with reading:
+            return [files[file].read_row_group(block, columns=["id", "text"]) for file, block in places]
 
     return Texts([file.metadata for file in files], read)
 
