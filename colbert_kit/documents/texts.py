@@ -30,7 +30,7 @@ BLOCKS_KEPT = 128
 
 def local_texts(files: Sequence[pq.ParquetFile]) -> Texts:
     """The texts of files here."""
-    # A file's reader is for one thread at a time: two crashed the process, once in hundreds of thousands of reads.
+    # A file's reader is for one thread at a time: two at once crashed the process in read_row_group.
     reading = threading.Lock()
 
     def read(places: Sequence[Place]) -> list[pa.Table]:

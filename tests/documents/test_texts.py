@@ -3,16 +3,18 @@
 import functools
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from colbert_kit.documents import Documents, stage_documents, stage_documents_compaction, stage_documents_merge
 from colbert_kit.documents.blocks import BLOCK_BYTES, read_blocks
-from colbert_kit.documents.texts import REQUEST_BYTES
+from colbert_kit.documents.texts import REQUEST_BYTES, local_texts
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot
 
@@ -254,3 +256,29 @@ def test_merged_files_leave_nothing_of_the_old_ones_behind(tmp_path, given):
     numbers = {name.split("/")[1].split(".")[0] for name in manifest.files}
     assert len(manifest.files) == 3 * len(numbers)
     assert Documents(Snapshot(tmp_path)).get_many(range(360)) == given[:360]
+
+
+class Watched(pq.ParquetFile):
+    """Notices when two threads read it at once, which crashes now and then."""
+
+    readers = most = 0
+
+    def read_row_group(self, *arguments, **options):
+        self.readers += 1
+        self.most = max(self.most, self.readers)
+        time.sleep(0.002)
+        table = super().read_row_group(*arguments, **options)
+        self.readers -= 1
+        return table
+
+
+def test_one_thread_at_a_time_reads_a_file_that_is_here(tmp_path):
+    pq.write_table(pa.table({"id": [f"d{n}" for n in range(400)], "text": ["the sea"] * 400}), tmp_path / "file", 2)
+    file = Watched(tmp_path / "file")
+    texts = local_texts([file])
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda row: texts.get([row])[0][0], range(400)))
+
+    assert found == [f"d{n}" for n in range(400)]
+    assert file.most == 1
