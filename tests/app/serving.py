@@ -37,7 +37,7 @@ def serving(index: Path, environment: Mapping[str, str]) -> Iterator[str]:
 
 def open_tab(page: Any, name: str) -> None:
     """Click a tab of the page, also where it does not fit and is in the menu."""
-    page.wait_for_selector("#query textarea, #query input")
+    page.wait_for_selector("#query textarea, #query input", state="attached")
     tab = page.get_by_role("tab", name=name, exact=True)
     if tab.count() and tab.first.is_visible():
         tab.first.click()
