@@ -5,8 +5,8 @@
 WordNet, Debian and man passages of at least 50 words, encoded by the demo model (once: the index is kept in
 WORK_FOLDER) and served by ``python app.py --index``. First a process of its own searches, the queries' encoding left
 out; then one user of the page asks 300 queries one after the other; then every user asks the next as soon as the last
-is answered. Queries are asked over plain HTTP, as a browser does: a post, then the answer's stream. Memory is what the
-page's process and its engine do not share with others, after the first minute and at the end.
+is answered. Queries are asked over plain HTTP, as a browser does: a post, then the answer's stream. Memory is that of
+the page's process and its engine without pages of files, after the first minute and at the end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 import psutil
 
 from benchmarks.corpora import DATA, passages, queries
-from benchmarks.machine import describe
+from benchmarks.machine import describe, resident
 from colbert_kit import Searcher, models, progress
 from colbert_kit.folders import exists
 
@@ -138,20 +138,20 @@ def under_load(url: str, process: psutil.Process, asked: list[str], users: int, 
     for thread in threads:
         thread.start()
     time.sleep(min(60.0, seconds / 2))
-    before = own_bytes(process)
+    before = own_gib(process)
     for thread in threads:
         thread.join()
-    after = own_bytes(process)
+    after = own_gib(process)
     return (
         f"{users} users, {seconds / 60:g} minutes: {said(taken)}, {len(taken) / seconds:.1f} queries a second, "
         f"{len(errors)} errors {errors[:3] or ''}\n"
-        f"memory: {before / 2**20:.0f} MiB, at the end {after / 2**20:.0f} ({100 * (after / before - 1):+.1f} %)"
+        f"memory: {before:.2f} GiB, at the end {after:.2f} ({100 * (after / before - 1):+.1f} %)"
     )
 
 
-def own_bytes(process: psutil.Process) -> int:
-    """Memory that a process and its children do not share."""
-    return sum(one.memory_full_info().uss for one in [process, *process.children(recursive=True)])
+def own_gib(process: psutil.Process) -> float:
+    """Memory of a process and its children, without pages of files."""
+    return sum(resident(one)[1] for one in [process, *process.children(recursive=True)])
 
 
 def said(seconds: list[float]) -> str:

@@ -9,7 +9,7 @@ import psutil
 
 from colbert_kit import machine
 
-__all__ = ["MemoryWatch", "demo_texts", "describe"]
+__all__ = ["MemoryWatch", "demo_texts", "describe", "resident"]
 
 
 def describe() -> str:
@@ -41,7 +41,7 @@ class MemoryWatch:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> MemoryWatch:
-        self._start = _resident()
+        self._start = resident()
         self._thread.start()
         return self
 
@@ -55,11 +55,11 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every):
-            peak, own = (now - before for now, before in zip(_resident(), self._start, strict=True))
+            peak, own = (now - before for now, before in zip(resident(), self._start, strict=True))
             self.peak, self.own = max(self.peak, peak), max(self.own, own)
 
 
-def _resident() -> tuple[float, float]:
-    """GiB resident: all, and without pages of files."""
-    memory = psutil.Process().memory_info()
+def resident(process: psutil.Process | None = None) -> tuple[float, float]:
+    """GiB that a process, this one where None, has resident: all, and without pages of files."""
+    memory = (process or psutil.Process()).memory_info()
     return memory.rss / 2**30, (memory.rss - memory.shared) / 2**30

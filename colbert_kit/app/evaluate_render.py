@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from colbert_kit.app.job_render import bytes_text, job_html
+from colbert_kit.app.facts import spell_bytes
+from colbert_kit.app.job_render import job_html
 from colbert_kit.app.local_jobs import JobView
 from colbert_kit.app.render import escape
 
@@ -88,7 +89,7 @@ def _system_row(system: Mapping[str, Any], measures: Sequence[str]) -> str:
         "" if system["p50_ms"] is None else f"{system['p50_ms']:.1f}",
         ""
         if system["bytes"] is None
-        else bytes_text(system["bytes"])
+        else spell_bytes(system["bytes"])
         if system["bytes"] > 1e5
         else f"{system['bytes']:,.0f}",
     ]

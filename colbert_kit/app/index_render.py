@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from colbert_kit.app.columns import Column, Looked
-from colbert_kit.app.job_render import bytes_text, job_html, search_link
+from colbert_kit.app.facts import spell_bytes
+from colbert_kit.app.job_render import job_html, search_link
 from colbert_kit.app.local_jobs import JobView
 from colbert_kit.app.prediction import DEMO_LENGTH, EXACT_BELOW, TOKENS_A_WORD, Prediction, describe_quality
 from colbert_kit.app.render import escape
@@ -55,8 +56,8 @@ def preview_html(documents: Sequence[dict[str, Any]], *, is_demo: bool) -> str:
 def prediction_html(predicted: Prediction, nbits: int, pool_factor: int, *, is_whole: bool, is_demo: bool) -> str:
     """What the index will weigh and what compression costs."""
     count = f"{predicted.num_documents:,}" if is_whole else f"for each {predicted.num_documents:,}"
-    size = f"{bytes_text(predicted.embedding_bytes)} of token embeddings"
-    texts = f"at most {bytes_text(predicted.text_bytes)} of texts"
+    size = f"{spell_bytes(predicted.embedding_bytes)} of token embeddings"
+    texts = f"at most {spell_bytes(predicted.text_bytes)} of texts"
     words = f"<b>{count} documents: about {size}</b>, and {texts}."
     if predicted.is_exact and is_whole:
         quality = (
@@ -77,7 +78,7 @@ def facts_html(facts: IndexFacts) -> str:
     kind = "exact" if facts.nbits is None else f"{facts.nbits} bits"
     pooled = "" if facts.pool_factor == 1 else f", pooled by {facts.pool_factor}"
     return (
-        f'<p class="ck-facts"><span>{facts.num_documents:,} documents</span><span>{bytes_text(facts.num_bytes)}</span>'
+        f'<p class="ck-facts"><span>{facts.num_documents:,} documents</span><span>{spell_bytes(facts.num_bytes)}</span>'
         f"<span>{kind}{pooled}</span><span>model {escape(facts.model)}</span><span>{escape(str(facts.folder))}</span>"
         f"{search_link(facts.folder)}</p>"
     )
@@ -96,7 +97,7 @@ def index_job_html(view: JobView) -> str:
     if not result:
         return job_html(view, "<p>Done.</p>")
     said = {"build": "Built", "add": "Added", "remove": "Removed"}.get(view.what, "Done")
-    now = f"{said}: {int(result['documents']):,} documents, {bytes_text(float(result['bytes']))}."
+    now = f"{said}: {int(result['documents']):,} documents, {spell_bytes(float(result['bytes']))}."
     return job_html(view, f"<p>{now} {search_link(str(result['folder']))}</p>")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from colbert_kit.app.local_jobs import JobView
 from colbert_kit.app.render import escape, message_html
 
-__all__ = ["bytes_text", "job_html", "log_html", "search_link"]
+__all__ = ["job_html", "log_html", "search_link"]
 
 
 def job_html(view: JobView, done: str) -> str:
@@ -39,18 +39,6 @@ def log_html(view: JobView) -> str:
 def search_link(folder: str | Path) -> str:
     """A link that opens the page with an index."""
     return f'<a class="ck-link" href="?index={escape(quote(str(folder), safe="/"))}">Search it</a>'
-
-
-def bytes_text(number: float) -> str:
-    """A size for people.
-
-    Example:
-        >>> bytes_text(1234), bytes_text(62_000_000)
-        ('1 KB', '62.0 MB')
-    """
-    if number >= 1e9:
-        return f"{number / 1e9:.1f} GB"
-    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.0f} KB"
 
 
 def _running(view: JobView) -> str:

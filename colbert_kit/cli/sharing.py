@@ -105,7 +105,7 @@ def deploy(
     ] = None,
     space: Annotated[str | None, typer.Option(help="The Space, 'me/my-search'; made where there is none.")] = None,
     studio: Annotated[
-        bool, typer.Option("--studio", help="Visitors sign in, and index, train and run jobs in their own name.")
+        bool, typer.Option("--studio", help="Visitors sign in, and train and run jobs in their own name.")
     ] = False,
     public: Annotated[bool, typer.Option("--public", help="For all to see; private if left out.")] = False,
     revision: Annotated[str | None, typer.Option(help="Of a repository: a branch, tag or commit.")] = None,
@@ -116,7 +116,7 @@ def deploy(
     override: Annotated[bool, typer.Option("--override", help="Write into a Space that is not colbert-kit's.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the Space's files here, not to the Hub.")] = None,
 ) -> None:
-    """Put the search page of an index, or with --studio the whole app, on the Hub, as a Space."""
+    """Put the search page of an index, or with --studio one that visitors sign in to, on the Hub, as a Space."""
     from colbert_kit import models, runners
 
     kind: Literal["search", "studio"] = "studio" if studio else "search"

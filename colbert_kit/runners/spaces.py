@@ -67,8 +67,7 @@ def deploy(
     Args:
         index: A folder, or a public dataset repository; SciFact's abstracts where None.
         space_id: ``"me/my-search"``; made where there is none.
-        kind: ``"search"``: the page alone; ``"studio"``: visitors sign in, and index, train and run jobs in their own
-            name.
+        kind: ``"search"``: the page alone; ``"studio"``: visitors sign in, and train and run jobs in their own name.
         revision: Of a repository: a branch, tag or commit.
         model_id: Of an index in a folder: the repository of its model, where it was built with one in a folder.
         private: Make the Space private. One that is there keeps what it is, and a public one is only written with

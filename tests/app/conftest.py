@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.app.serving import serving, visiting
+
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -54,24 +50,8 @@ def second_index(tiny_model, tiny_documents, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def page_url(nasty_index):
     """``python app.py --index FOLDER``, as a user starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "app.py", "--index", str(nasty_index), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(600):
-            assert process.poll() is None, "the app stopped"
-            try:
-                urllib.request.urlopen(url, timeout=5).read()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with serving(nasty_index, os.environ) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +69,5 @@ def browser():
 @pytest.fixture
 def page(browser, page_url):
     """A fresh visitor; what the browser's console calls an error fails the test."""
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto(page_url)
-    page.wait_for_selector("#query textarea, #query input")
-    yield page
-    page.close()
-    assert errors == []
+    with visiting(browser, page_url) as page:
+        yield page

@@ -35,6 +35,20 @@ def serving(index: Path, environment: Mapping[str, str]) -> Iterator[str]:
         process.wait(10)
 
 
+@contextlib.contextmanager
+def visiting(browser: Any, url: str, width: int = 1200) -> Iterator[Any]:
+    """A fresh visitor's page; what the browser's console calls an error fails the test."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(url)
+    page.wait_for_selector("#query textarea, #query input")
+    yield page
+    page.close()
+    assert errors == []
+
+
 def open_tab(page: Any, name: str) -> None:
     """Click a tab of the page, also where it does not fit and is in the menu."""
     page.wait_for_selector("#query textarea, #query input", state="attached")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from colbert_kit.runners import JobSpec, LocalRunner, follow
-from tests.app.serving import serving
+from tests.app.serving import serving, visiting
 from tests.app.test_page import WAIT, cards, search
 
 NUMBER = 1000
@@ -66,16 +66,9 @@ def site(tiny_model, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, site):
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto(site)
-    page.wait_for_selector("#query textarea, #query input")
-    yield page
-    assert page.title() == "colbert_kit"
-    page.close()
-    assert errors == []
+    with visiting(browser, site) as page:
+        yield page
+        assert page.title() == "colbert_kit"
 
 
 def assert_nothing_was_made_of_them(page, elem_id: str) -> None:

@@ -1,5 +1,6 @@
 """The index panel in a real browser: upload, build, search, push to a Hub on this machine."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.app.serving import ROOT, serving
+from tests.app.serving import ROOT, open_tab, serving, visiting
 from tests.hubserver import HubServer
 from tests.hubserver.fixtures import add_accounts, environment_of
 
@@ -41,22 +42,15 @@ def site(nasty_index, tiny_model_folder, tmp_path_factory):
 @pytest.fixture
 def visit(browser, site):
     """The Index tab of a fresh visitor; what the browser's console calls an error fails the test."""
-    pages, errors = [], []
+    with contextlib.ExitStack() as visits:
 
-    def open_tab(width=1200, theme="light"):
-        page = browser.new_page(viewport={"width": width, "height": 1000})
-        pages.append(page)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{site[0]}?__theme={theme}")
-        page.get_by_role("tab", name="Index").click()
-        page.wait_for_selector("#index-files input", state="attached")
-        return page
+        def visit_tab(width=1200, theme="light"):
+            page = visits.enter_context(visiting(browser, f"{site[0]}?__theme={theme}", width))
+            open_tab(page, "Index")
+            page.wait_for_selector("#index-files input", state="attached")
+            return page
 
-    yield open_tab
-    for page in pages:
-        page.close()
-    assert errors == []
+        yield visit_tab
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Train and Jobs in a real browser: upload, look, launch, watch; at the Hub as whoever signed in."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from colbert_kit.runners import LocalRunner, follow
 from tests.app.jobs import HOSTILE_LINES, TRAINED, job
-from tests.app.serving import open_tab, serving
+from tests.app.serving import open_tab, serving, visiting
 from tests.hubserver import HubServer
 from tests.hubserver.fixtures import add_accounts, environment_of
 from tests.training.runs import ROWS
@@ -39,21 +40,14 @@ def site(nasty_index, hub, tmp_path_factory):
 @pytest.fixture
 def visit(browser):
     """A tab of a fresh visitor; what the browser's console calls an error fails the test."""
-    pages, errors = [], []
+    with contextlib.ExitStack() as visits:
 
-    def visit_tab(url, tab, width=1200, theme="light"):
-        page = browser.new_page(viewport={"width": width, "height": 1000})
-        pages.append(page)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{url}?__theme={theme}")
-        open_tab(page, tab)
-        return page
+        def visit_tab(url, tab, width=1200, theme="light"):
+            page = visits.enter_context(visiting(browser, f"{url}?__theme={theme}", width))
+            open_tab(page, tab)
+            return page
 
-    yield visit_tab
-    for page in pages:
-        page.close()
-    assert errors == []
+        yield visit_tab
 
 
 def test_a_file_becomes_a_model_and_each_step_is_seen(visit, site, tiny_model_folder, tmp_path):
