@@ -52,19 +52,20 @@ def build_jobs_panel(jobs: JobList) -> gr.Blocks:
         note = gr.HTML(elem_id="jobs-note", padding=False)
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                listed = gr.Radio([], label="The newest first", visible=False, elem_id="jobs-list")
+                listed = gr.Radio([], label="The newest first", visible=False, interactive=True, elem_id="jobs-list")
             with gr.Column(scale=5, min_width=320):
                 area = JobArea(do, "jobs")
 
-        asked, answered = [where, namespace, listed], [namespace, listed, note]
+        # Not the list itself: a fast visitor may have clicked what is not in it any more, which Gradio calls an error.
+        asked, answered = [where, namespace, area.key], [namespace, listed, note]
         for event in (panel.load, refresh.click, where.input, namespace.input):
             event(do.list, asked, answered, **quiet)
-        area.follow(listed.input(_same, listed, area.key, **quiet))
+        area.follow(listed.select(_chosen, None, area.key, **quiet))
         # Another job may have been launched, or this one have ended: the list says so.
         for event in area.changed:
             event.then(do.list, asked, answered, **quiet)
     return panel
 
 
-def _same(chosen: str | None) -> str | None:
-    return chosen
+def _chosen(event: gr.SelectData) -> str:
+    return str(event.value)

@@ -126,6 +126,7 @@ def test_jobs_at_the_hub_are_listed_in_a_name_and_their_price_is_agreed_to_befor
         hub[0].url,
     )
     page.locator("#jobs-where label", has_text="Hugging Face").click()
+    page.wait_for_function("document.querySelector('#jobs-namespace input')?.value === 'alice'", timeout=WAIT)
     page.locator("#jobs-list label", has_text="Training").first.click(timeout=WAIT)
     page.locator("#jobs-job pre", has_text="at the hub").wait_for(timeout=WAIT)
     page.locator("#jobs-agree-again", has_text="up to $0.02").wait_for(timeout=WAIT)
