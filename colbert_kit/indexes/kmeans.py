@@ -43,8 +43,10 @@ class Assigner:
     """
 
     def __init__(self, centroids: Tensor, *, seed: int, device: torch.device) -> None:
-        self.dtype = product_dtype(device)
-        self._native: NativeKernel | None = None
+        self._native = native if device.type == "cpu" and isinstance(native := kernel(), NativeKernel) else None
+        # The kernel knows float32 only, and is 3.5 times as fast as bfloat16 products of the groups' few rows one by one
+        # (half a million tokens, 16,384 centroids, two cores with AMX: 0.69 s against 2.42 s).
+        self.dtype = torch.float32 if self._native is not None else product_dtype(device)
         self._device = device
         self._centroids = centroids.to(device, self.dtype)
         self._grouped = device.type == "cpu" and len(centroids) >= FLAT_BELOW
@@ -61,7 +63,7 @@ class Assigner:
         Returns:
             Centroid numbers, ``(num_tokens,)`` int64 on the CPU.
         """
-        if self._native is not None:
+        if self._grouped and self._native is not None:
             return self._assign_native(self._native, tokens.numpy(), probe)
         codes = torch.empty(len(tokens), dtype=torch.int64)
         assign = self._assign_grouped if self._grouped else self._assign_flat
@@ -121,14 +123,13 @@ class Assigner:
         self._order = member.argsort()
         self._ordered = self._centroids[self._order]
         self._bounds = [0, *torch.bincount(member, minlength=number).cumsum(0).tolist()]
-        if self.dtype == torch.float32 and isinstance(native := kernel(), NativeKernel):
-            self._native = native
+        if self._native is not None:
             ordered, bounds = self._ordered.numpy(), self._bounds
-            panels = [native.panels(ordered[low:high]) for low, high in itertools.pairwise(bounds)]
+            panels = [self._native.panels(ordered[low:high]) for low, high in itertools.pairwise(bounds)]
             self._panels = np.concatenate(panels)
             self._starts = np.cumsum([0, *map(len, panels)])[:-1].astype(np.int64)
             self._numbers = np.asarray(bounds, dtype=np.int64)
-            self._centres = native.panels(groups.numpy())
+            self._centres = self._native.panels(groups.numpy())
 
     def _nearest_group(self, groups: Tensor) -> Tensor:
         return (self._centroids @ groups.to(self.dtype).T).argmax(1)

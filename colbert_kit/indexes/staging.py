@@ -261,8 +261,9 @@ def _checked(batches: Iterable[PackedEmbeddings], section: IndexSection) -> Any:
             dim = batch.dim
         if batch.dim != dim:
             raise InvalidInput(f"the index holds token embeddings of dim {dim}, got {batch.dim}. Another model?")
-        # Not a number is not below anything either.
-        if not (np.abs(batch.embeddings) <= LARGEST).all():
+        found = batch.embeddings
+        # Not a number is not below anything either. What is float16 already holds nothing above.
+        if not (np.isfinite(found) if found.dtype == np.float16 else np.abs(found) <= LARGEST).all():
             raise InvalidInput(
                 "token embeddings must be finite numbers that float16 can hold, got NaN, infinity or one above "
                 f"{LARGEST:,.0f}. Look at the model."
