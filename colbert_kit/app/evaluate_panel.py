@@ -15,7 +15,7 @@ from colbert_kit.app.render import message_html
 from colbert_kit.app.shelf import Shelf
 from colbert_kit.errors import ColbertKitError
 
-__all__ = ["build_evaluate_panel"]
+__all__ = ["add_evaluate_panel"]
 
 NOT_HERE = (
     "Evaluating needs a machine of your own: install colbert_kit there and start python app.py, or run colbert-kit "
@@ -88,23 +88,22 @@ class _Handlers:
         return gr.Dropdown(choices=names, value=chosen), gr.Dropdown(choices=others, value=""), self.show(chosen, "")
 
 
-def build_evaluate_panel(evaluating: Evaluating | None = None, shelf: Shelf | None = None) -> gr.Blocks:
-    """The panel; where somebody else's machine answers, a line that says what to do.
+def add_evaluate_panel(page: gr.Blocks, evaluating: Evaluating | None = None, shelf: Shelf | None = None) -> None:
+    """Add the panel; where somebody else's machine answers, a line that says what to do.
 
     Args:
+        page: The page around it.
         evaluating: What it asks.
         shelf: Where the indexes are that can be chosen.
     """
-    with gr.Blocks() as panel:
-        if find_place() != "local":
-            line = f'<p class="ck-message" role="status">{NOT_HERE}</p>'
-            gr.HTML(line, elem_id="evaluate-elsewhere", padding=False)
-            return panel
-        _build(panel, _Handlers(evaluating or Evaluating(), shelf or Shelf()))
-    return panel
+    if find_place() != "local":
+        line = f'<p class="ck-message" role="status">{NOT_HERE}</p>'
+        gr.HTML(line, elem_id="evaluate-elsewhere", padding=False)
+        return
+    _build(page, _Handlers(evaluating or Evaluating(), shelf or Shelf()))
 
 
-def _build(panel: gr.Blocks, do: _Handlers) -> None:
+def _build(page: gr.Blocks, do: _Handlers) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     job = gr.State(None)
     settings, launch = _settings()
@@ -123,7 +122,7 @@ def _build(panel: gr.Blocks, do: _Handlers) -> None:
     launch.click(do.launch, settings, [job, state, timer], **quiet)
     timer.tick(do.tick, job, [state, timer, cancel, *listed], queue=False, **quiet)
     cancel.click(do.cancel, job, **quiet)
-    panel.load(do.restore, outputs=[job, timer, source, *listed], **quiet)
+    page.load(do.restore, outputs=[job, timer, source, *listed], **quiet)
     for choice in (first, second):
         choice.input(do.show, [first, second], shown, api_visibility="private")
 

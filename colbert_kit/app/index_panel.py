@@ -12,7 +12,7 @@ from colbert_kit.app.index_handlers import IndexHandlers
 from colbert_kit.app.indexing import Indexing
 from colbert_kit.app.uploads import SUFFIXES
 
-__all__ = ["build_index_panel"]
+__all__ = ["add_index_panel"]
 
 NOT_HERE = (
     "Indexing needs a machine of your own: install colbert_kit there and start python app.py. An index that is on the "
@@ -20,21 +20,20 @@ NOT_HERE = (
 )
 
 
-def build_index_panel(indexing: Indexing | None = None) -> gr.Blocks:
-    """The panel; where somebody else's machine answers, a line that says what to do.
+def add_index_panel(page: gr.Blocks, indexing: Indexing | None = None) -> None:
+    """Add the panel; where somebody else's machine answers, a line that says what to do.
 
     Args:
+        page: The page around it.
         indexing: What it asks.
     """
-    with gr.Blocks() as panel:
-        if find_place() != "local":
-            gr.HTML(f'<p class="ck-message" role="status">{NOT_HERE}</p>', elem_id="index-elsewhere", padding=False)
-            return panel
-        _build(panel, IndexHandlers(indexing or Indexing()))
-    return panel
+    if find_place() != "local":
+        gr.HTML(f'<p class="ck-message" role="status">{NOT_HERE}</p>', elem_id="index-elsewhere", padding=False)
+        return
+    _build(page, IndexHandlers(indexing or Indexing()))
 
 
-def _build(panel: gr.Blocks, do: IndexHandlers) -> None:
+def _build(page: gr.Blocks, do: IndexHandlers) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     seen, job = gr.State(None), gr.State(None)
     files, dataset, split, read = _source_widgets()
@@ -68,7 +67,7 @@ def _build(panel: gr.Blocks, do: IndexHandlers) -> None:
     remove.click(do.remove, [index, ids], started, **quiet)
     timer.tick(do.tick, job, [state, timer, cancel, *listed], queue=False, **quiet)
     cancel.click(do.cancel, job, **quiet)
-    panel.load(do.restore, outputs=[job, timer, *listed], **quiet)
+    page.load(do.restore, outputs=[job, timer, *listed], **quiet)
     index.input(do.choose, index, [facts, push.name], **quiet)
 
     said = [index, *push.inputs]

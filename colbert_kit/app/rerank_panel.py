@@ -14,7 +14,7 @@ from colbert_kit.app.scripts import HEATMAPS
 from colbert_kit.app.service import MAX_CANDIDATES
 from colbert_kit.errors import ColbertKitError
 
-__all__ = ["build_rerank_panel"]
+__all__ = ["add_rerank_panel"]
 
 EXAMPLE_QUERY = "how do plants make sugar from light?"
 EXAMPLE_CANDIDATES = """Sugar cane is harvested by machine in Brazil and Australia.
@@ -69,38 +69,36 @@ class _Handlers:
             yield '<p class="ck-message" role="status">The model is loading; this begins as soon as it can.</p>'
 
 
-def build_rerank_panel(answers: Answers) -> gr.Blocks:
-    """The panel: a query and candidates, pasted, of a file or from BM25; the order before and after."""
+def add_rerank_panel(answers: Answers) -> None:
+    """Add a query and candidates, pasted, of a file or from BM25; the order before and after."""
     handlers = _Handlers(answers)
     encoding: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode"}
 
     def heatmap(what: str) -> str:
         return answers.heatmap_html(what)
 
-    with gr.Blocks() as panel:
-        query = gr.Textbox(label="Query", value=EXAMPLE_QUERY, elem_id="rerank-query")
-        with gr.Tabs():
-            with gr.Tab("Paste"):
-                candidates = gr.Textbox(
-                    label="Candidates",
-                    info=f"One a line, at most {MAX_CANDIDATES}",
-                    lines=6,
-                    max_lines=16,
-                    value=EXAMPLE_CANDIDATES,
-                    elem_id="candidates",
-                )
-                pasted = gr.Button("Rerank these", variant="primary", elem_id="rerank")
-            with gr.Tab("Upload"):
-                label = f"One a line (.txt), or rows with a column of texts (.jsonl, .csv); at most {MAX_CANDIDATES}"
-                file = gr.File(label=label, file_types=list(CANDIDATE_SUFFIXES), height=140, elem_id="candidates-file")
-                uploaded = gr.Button("Rerank the file", variant="primary", elem_id="rerank-file")
-            with gr.Tab("From an index"):
-                info = "A folder or a Hub dataset repository. Empty: the one this page was started with"
-                index = gr.Textbox(label="Index", info=info, elem_id="rerank-index", max_lines=1)
-                bm25 = gr.Button(f"Rerank BM25's top {BM25_CANDIDATES}", variant="primary", elem_id="rerank-bm25")
-        results = gr.HTML(elem_id="reranked", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
-        pasted.click(handlers.show_pasted, [query, candidates], results, api_visibility="private", **encoding)
-        uploaded.click(handlers.show_file, [query, file], results, api_visibility="private", **encoding)
-        bm25.click(handlers.show_bm25, [query, index], results, api_visibility="private", **encoding)
-        gr.api(handlers.rerank, api_name="rerank", **encoding)
-    return panel
+    query = gr.Textbox(label="Query", value=EXAMPLE_QUERY, elem_id="rerank-query")
+    with gr.Tabs():
+        with gr.Tab("Paste"):
+            candidates = gr.Textbox(
+                label="Candidates",
+                info=f"One a line, at most {MAX_CANDIDATES}",
+                lines=6,
+                max_lines=16,
+                value=EXAMPLE_CANDIDATES,
+                elem_id="candidates",
+            )
+            pasted = gr.Button("Rerank these", variant="primary", elem_id="rerank")
+        with gr.Tab("Upload"):
+            label = f"One a line (.txt), or rows with a column of texts (.jsonl, .csv); at most {MAX_CANDIDATES}"
+            file = gr.File(label=label, file_types=list(CANDIDATE_SUFFIXES), height=140, elem_id="candidates-file")
+            uploaded = gr.Button("Rerank the file", variant="primary", elem_id="rerank-file")
+        with gr.Tab("From an index"):
+            info = "A folder or a Hub dataset repository. Empty: the one this page was started with"
+            index = gr.Textbox(label="Index", info=info, elem_id="rerank-index", max_lines=1)
+            bm25 = gr.Button(f"Rerank BM25's top {BM25_CANDIDATES}", variant="primary", elem_id="rerank-bm25")
+    results = gr.HTML(elem_id="reranked", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
+    pasted.click(handlers.show_pasted, [query, candidates], results, api_visibility="private", **encoding)
+    uploaded.click(handlers.show_file, [query, file], results, api_visibility="private", **encoding)
+    bm25.click(handlers.show_bm25, [query, index], results, api_visibility="private", **encoding)
+    gr.api(handlers.rerank, api_name="rerank", **encoding)

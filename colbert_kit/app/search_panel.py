@@ -12,7 +12,7 @@ from colbert_kit.app.ranking import HOWS
 from colbert_kit.app.scripts import COPY, HEATMAPS, PAGE_URL, SHOW_LINK
 from colbert_kit.app.search_handlers import DEFAULT_K, FILTER_INFO, MAX_K, SearchHandlers
 
-__all__ = ["build_search_panel"]
+__all__ = ["add_search_panel"]
 
 EXAMPLES = [
     "Vitamin D deficiency is unrelated to birth weight",
@@ -24,60 +24,58 @@ ENCODING: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "encode", 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 
 
-def build_search_panel(answers: Answers, *, is_demo: bool) -> gr.Blocks:
-    """The panel: query, index, ways to rank, filter; cards with timings and explanations; a link and programs."""
+def add_search_panel(page: gr.Blocks, answers: Answers, *, is_demo: bool) -> None:
+    """Add query, index, ways to rank, filter; cards with timings and explanations; a link and programs."""
     handlers = SearchHandlers(answers)
 
     def heatmap(what: str) -> str:
         return answers.heatmap_html(what)
 
-    with gr.Blocks() as panel:
-        with gr.Row(equal_height=True):
-            query = gr.Textbox(label="Query", placeholder="Type a query", scale=5, autofocus=True, elem_id="query")
-            button = gr.Button("Search", variant="primary", scale=1, min_width=110, elem_id="search")
-        examples = _queries(query, EXAMPLES, "Try one, of the demo index", "examples", visible=is_demo)
-        recent = _queries(query, [], "Your last queries", "recent", visible=False)
-        history = gr.BrowserState([], storage_key="colbert_kit.queries", secret="colbert_kit")
-        with gr.Row():
-            index, hows = _index_box(), _how_box()
-        k, filter_text, columns = _build_options(handlers, index)
-        status = gr.HTML(elem_id="status", padding=False)
-        # Above the hits: nobody finds it below a hundred of them.
-        with gr.Accordion("Share: link, Python, command line, curl", open=False, elem_id="share"):
-            link = gr.Textbox(
-                label="Link to this search", info="Search first. A link with 127.0.0.1 opens on this machine alone",
-                interactive=False, buttons=["copy"], max_lines=1, elem_id="link",
-            )  # fmt: skip
-            programs = gr.HTML(elem_id="programs", padding=False, js_on_load=COPY)
-        results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
-        url = gr.Textbox(visible="hidden", show_label=False, elem_id="page-url")
-        timer, is_linked = gr.Timer(1.0), gr.State(False)
+    with gr.Row(equal_height=True):
+        query = gr.Textbox(label="Query", placeholder="Type a query", scale=5, autofocus=True, elem_id="query")
+        button = gr.Button("Search", variant="primary", scale=1, min_width=110, elem_id="search")
+    examples = _queries(query, EXAMPLES, "Try one, of the demo index", "examples", visible=is_demo)
+    recent = _queries(query, [], "Your last queries", "recent", visible=False)
+    history = gr.BrowserState([], storage_key="colbert_kit.queries", secret="colbert_kit")
+    with gr.Row():
+        index, hows = _index_box(), _how_box()
+    k, filter_text, columns = _build_options(handlers, index)
+    status = gr.HTML(elem_id="status", padding=False)
+    # Above the hits: nobody finds it below a hundred of them.
+    with gr.Accordion("Share: link, Python, command line, curl", open=False, elem_id="share"):
+        link = gr.Textbox(
+            label="Link to this search", info="Search first. A link with 127.0.0.1 opens on this machine alone",
+            interactive=False, buttons=["copy"], max_lines=1, elem_id="link",
+        )  # fmt: skip
+        programs = gr.HTML(elem_id="programs", padding=False, js_on_load=COPY)
+    results = gr.HTML(elem_id="results", padding=False, js_on_load=HEATMAPS, server_functions=[heatmap])
+    url = gr.Textbox(visible="hidden", show_label=False, elem_id="page-url")
+    timer, is_linked = gr.Timer(1.0), gr.State(False)
 
-        settings = [query, k, filter_text, hows, index]
-        state = [status, timer, *columns]
+    settings = [query, k, filter_text, hows, index]
+    state = [status, timer, *columns]
 
-        def follow(search: Any) -> None:  # noqa: ANN401 - what an event gives
-            shared = search.then(handlers.share, [url, *settings], [link, programs], **QUIET)
-            shared.then(None, link, None, js=SHOW_LINK, **QUIET)
-            shared.then(handlers.remember, [query, history], [history, recent], **QUIET)
+    def follow(search: Any) -> None:  # noqa: ANN401 - what an event gives
+        shared = search.then(handlers.share, [url, *settings], [link, programs], **QUIET)
+        shared.then(None, link, None, js=SHOW_LINK, **QUIET)
+        shared.then(handlers.remember, [query, history], [history, recent], **QUIET)
 
-        for trigger in (button.click, query.submit):
-            follow(trigger(handlers.show, settings, results, **ENCODING))
-        for asked in (examples, recent):
-            chosen = asked.click(lambda sample: sample[0], asked, query, **QUIET)
-            follow(chosen.then(handlers.show, settings, results, **ENCODING))
-        for trigger in (index.submit, index.blur):
-            trigger(handlers.open, index, state, **QUIET)
-        timer.tick(handlers.tick, index, state, **QUIET)
-        panel.load(None, None, url, js=PAGE_URL, **QUIET)
-        panel.load(handlers.recall, history, recent, **QUIET)
-        filled = panel.load(handlers.fill, None, [is_linked, *settings], **QUIET)
-        filled.then(handlers.open, index, state, **QUIET)
-        follow(filled.then(handlers.show_linked, [is_linked, *settings], results, **ENCODING))
-        encoding = {name: value for name, value in ENCODING.items() if name != "api_visibility"}
-        gr.api(handlers.search, api_name="search", **encoding)
-        gr.api(handlers.explain, api_name="explain", **encoding)
-    return panel
+    for trigger in (button.click, query.submit):
+        follow(trigger(handlers.show, settings, results, **ENCODING))
+    for asked in (examples, recent):
+        chosen = asked.click(lambda sample: sample[0], asked, query, **QUIET)
+        follow(chosen.then(handlers.show, settings, results, **ENCODING))
+    for trigger in (index.submit, index.blur):
+        trigger(handlers.open, index, state, **QUIET)
+    timer.tick(handlers.tick, index, state, **QUIET)
+    page.load(None, None, url, js=PAGE_URL, **QUIET)
+    page.load(handlers.recall, history, recent, **QUIET)
+    filled = page.load(handlers.fill, None, [is_linked, *settings], **QUIET)
+    filled.then(handlers.open, index, state, **QUIET)
+    follow(filled.then(handlers.show_linked, [is_linked, *settings], results, **ENCODING))
+    encoding = {name: value for name, value in ENCODING.items() if name != "api_visibility"}
+    gr.api(handlers.search, api_name="search", **encoding)
+    gr.api(handlers.explain, api_name="explain", **encoding)
 
 
 def _queries(query: gr.Textbox, queries: list[str], label: str, elem_id: str, *, visible: bool) -> gr.Dataset:

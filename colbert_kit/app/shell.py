@@ -7,15 +7,15 @@ from pathlib import Path
 import gradio as gr
 
 from colbert_kit.app.answers import Answers
-from colbert_kit.app.evaluate_panel import build_evaluate_panel
-from colbert_kit.app.index_panel import build_index_panel
+from colbert_kit.app.evaluate_panel import add_evaluate_panel
+from colbert_kit.app.index_panel import add_index_panel
 from colbert_kit.app.job_list import JobList
-from colbert_kit.app.jobs_panel import build_jobs_panel
+from colbert_kit.app.jobs_panel import add_jobs_panel
 from colbert_kit.app.launching_training import TrainingDesk
-from colbert_kit.app.rerank_panel import build_rerank_panel
+from colbert_kit.app.rerank_panel import add_rerank_panel
 from colbert_kit.app.scripts import LIST_JOBS
-from colbert_kit.app.search_panel import build_search_panel
-from colbert_kit.app.train_panel import build_train_panel
+from colbert_kit.app.search_panel import add_search_panel
+from colbert_kit.app.train_panel import add_train_panel
 
 __all__ = ["build_app", "serve"]
 
@@ -35,11 +35,7 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
         The page, not launched.
     """
     what = " Demo index: SciFact, 5,183 scientific abstracts." if is_demo else ""
-    # A panel made inside the page would be drawn where it is made, and once more where it is rendered.
-    search_panel, rerank_panel = build_search_panel(answers, is_demo=is_demo), build_rerank_panel(answers)
-    index_panel, evaluate_panel = build_index_panel(), build_evaluate_panel()
     jobs = JobList()
-    train_panel, jobs_panel = build_train_panel(TrainingDesk(jobs)), build_jobs_panel(jobs)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             f'<header class="ck-head"><h1>{TITLE}</h1><p>Late interaction: every word of the query meets '
@@ -49,17 +45,17 @@ def build_app(answers: Answers, *, is_demo: bool) -> gr.Blocks:
         )
         with gr.Tabs():
             with gr.Tab("Search", id="search-tab"):
-                search_panel.render()
+                add_search_panel(page, answers, is_demo=is_demo)
             with gr.Tab("Rerank", id="rerank-tab"):
-                rerank_panel.render()
+                add_rerank_panel(answers)
             with gr.Tab("Index", id="index-tab"):
-                index_panel.render()
+                add_index_panel(page)
             with gr.Tab("Train", id="train-tab"):
-                train_panel.render()
+                add_train_panel(page, TrainingDesk(jobs))
             with gr.Tab("Evaluate", id="evaluate-tab"):
-                evaluate_panel.render()
+                add_evaluate_panel(page)
             with gr.Tab("Jobs", id="jobs-tab") as jobs_tab:
-                jobs_panel.render()
+                add_jobs_panel(page, jobs)
         # A job launched in another tab since is in the list at once.
         jobs_tab.select(None, js=LIST_JOBS, show_progress="hidden", queue=False, api_visibility="private")
     page.queue(max_size=64, default_concurrency_limit=4)

@@ -16,7 +16,7 @@ from colbert_kit.app.signing_in import add_sign_in
 from colbert_kit.app.train_handlers import DEMO, FOLDER, REPOSITORY, TrainHandlers
 from colbert_kit.app.training_data import SUFFIXES
 
-__all__ = ["build_train_panel"]
+__all__ = ["add_train_panel"]
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 EXPLAINED = (
@@ -25,25 +25,24 @@ EXPLAINED = (
 )
 
 
-def build_train_panel(desk: TrainingDesk) -> gr.Blocks:
-    """The panel.
+def add_train_panel(page: gr.Blocks, desk: TrainingDesk) -> None:
+    """Add the panel.
 
     Args:
+        page: The page around it.
         desk: Takes forms to jobs.
     """
     place, do = find_place(), TrainHandlers(desk)
-    with gr.Blocks() as panel:
-        if place == "server":
-            gr.HTML(message_html(NOT_HERE), padding=False)
-            return panel
-        add_sign_in()
-        rows, roles = _data(do)
-        model = _model(do, place)
-        recipe = _recipe(do)
-        where, namespace, name, cost = _place(do, place, panel)
-        form = [rows, *roles, *model, *recipe, where, namespace, name]
-        _launch(do, form, cost, JobHandlers(desk.jobs))
-    return panel
+    if place == "server":
+        gr.HTML(message_html(NOT_HERE), padding=False)
+        return
+    add_sign_in()
+    rows, roles = _data(do)
+    model = _model(do, place)
+    recipe = _recipe(do)
+    where, namespace, name, cost = _place(do, place, page)
+    form = [rows, *roles, *model, *recipe, where, namespace, name]
+    _launch(do, form, cost, JobHandlers(desk.jobs))
 
 
 def _heading(text: str) -> None:
@@ -121,7 +120,7 @@ def _recipe(do: TrainHandlers) -> list[Any]:
     return [loss, epochs, batch, rate, mini]
 
 
-def _place(do: TrainHandlers, place: Place, panel: gr.Blocks) -> tuple[Any, Any, Any, list[Any]]:
+def _place(do: TrainHandlers, place: Place, page: gr.Blocks) -> tuple[Any, Any, Any, list[Any]]:
     _heading("4. Where it runs, and what that costs")
     places = [HERE, AT_HUB] if place == "local" else [AT_HUB]
     with gr.Row(equal_height=True):
@@ -136,7 +135,7 @@ def _place(do: TrainHandlers, place: Place, panel: gr.Blocks) -> tuple[Any, Any,
     cost = gr.HTML(elem_id="train-cost", padding=False)
     agreed = gr.Checkbox(label="I agree to the cost", visible=False, container=False, elem_id="train-agree")
     usd = gr.State(0.0)
-    for event in (where.input, namespace.input, flavor.input, timeout.input, panel.load):
+    for event in (where.input, namespace.input, flavor.input, timeout.input, page.load):
         event(do.choose_place, [where, namespace, flavor, timeout], [namespace, flavor, cost, agreed, usd], **QUIET)
     return where, namespace, name, [agreed, usd, flavor, timeout]
 

@@ -10,10 +10,13 @@ import pytest
 # In a process of its own: a page leaves the event loop that it is built in open.
 CODE = """
 import json
-from colbert_kit.app.evaluate_panel import build_evaluate_panel
-from colbert_kit.app.index_panel import build_index_panel
-for build in (build_index_panel, build_evaluate_panel):
-    parts = build().get_config_file()["components"]
+import gradio as gr
+from colbert_kit.app.evaluate_panel import add_evaluate_panel
+from colbert_kit.app.index_panel import add_index_panel
+for add in (add_index_panel, add_evaluate_panel):
+    with gr.Blocks() as page:
+        add(page)
+    parts = page.get_config_file()["components"]
     print(json.dumps([[part["type"], str(part["props"].get("value"))] for part in parts]))
 """
 

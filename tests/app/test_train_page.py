@@ -165,12 +165,15 @@ def test_a_visitor_of_a_space_sees_jobs_once_signed_in_and_acts_with_that_token(
 @pytest.mark.parametrize("tab", ["Train", "Jobs"])
 def test_a_server_for_others_says_what_to_do_and_has_nothing_to_click(nasty_index, tab):
     code = (
+        "import gradio as gr\n"
         "from colbert_kit.app.job_list import JobList\n"
-        "from colbert_kit.app.jobs_panel import build_jobs_panel\n"
-        "from colbert_kit.app.train_panel import build_train_panel\n"
+        "from colbert_kit.app.jobs_panel import add_jobs_panel\n"
+        "from colbert_kit.app.train_panel import add_train_panel\n"
         "from colbert_kit.app.launching_training import TrainingDesk\n"
-        f"panel = build_jobs_panel(JobList()) if {tab!r} == 'Jobs' else build_train_panel(TrainingDesk(JobList()))\n"
-        "print([one['type'] for one in panel.get_config_file()['components']])"
+        "with gr.Blocks() as page:\n"
+        "    jobs = JobList()\n"
+        f"    add_jobs_panel(page, jobs) if {tab!r} == 'Jobs' else add_train_panel(page, TrainingDesk(jobs))\n"
+        "print([one['type'] for one in page.get_config_file()['components']])"
     )
     environment = {**os.environ, "GRADIO_SERVER_NAME": "0.0.0.0"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
