@@ -102,15 +102,15 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         process.wait(10)
 
 
-def ask(url: str, query: str) -> float:
-    """Seconds until the hits are there.
+def ask(url: str, query: str, session: str = "first") -> float:
+    """Seconds until the hits are there, for a user who keeps a session as browsers and Gradio's client do.
 
     Raises:
         RuntimeError: There are none.
     """
     start = time.perf_counter()
     call = f"{url}gradio_api/call/search"
-    body = json.dumps({"data": [query, 10, "", "colbert", ""]}).encode()
+    body = json.dumps({"data": [query, 10, "", "colbert", ""], "session_hash": session}).encode()
     request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
     event = json.load(urllib.request.urlopen(request, timeout=60))["event_id"]
     answer = urllib.request.urlopen(f"{call}/{event}", timeout=60).read().decode()
@@ -130,7 +130,7 @@ def under_load(url: str, process: psutil.Process, asked: list[str], users: int, 
             if time.perf_counter() > end:
                 return
             try:
-                taken.append(ask(url, query))
+                taken.append(ask(url, query, f"user {number}"))
             except (OSError, RuntimeError, ValueError) as error:
                 errors.append(repr(error))
 

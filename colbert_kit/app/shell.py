@@ -21,6 +21,10 @@ __all__ = ["build_app", "serve"]
 
 TITLE = "colbert_kit"
 CSS = Path(__file__).parent / "style.css"
+SESSIONS_KEPT = 500
+"""Visitors whose state is remembered, the last ones; beyond, a visitor who comes back finds the page as it begins.
+Gradio keeps 0.4 MB for each, and takes every call of the API that names no session for a new one."""
+
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
@@ -75,6 +79,7 @@ def serve(page: gr.Blocks, port: int | None = None) -> None:
         css_paths=[CSS],
         footer_links=["api"],
         max_file_size="500mb",
+        state_session_capacity=SESSIONS_KEPT,
         ssr_mode=False,
         run_history=False,
         show_error=False,

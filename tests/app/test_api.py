@@ -1,5 +1,9 @@
 """The page's endpoints, called as a program calls them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -74,3 +78,31 @@ def test_bad_input_is_refused_with_its_message(client):
         client.predict("sea", 0, "", api_name="/search")
     with pytest.raises(Exception, match="there are no candidates"):
         client.predict("sea", [], 2, api_name="/rerank")
+
+
+# In a process of its own, in which fewer visitors are remembered than in a real one.
+STRANGERS = """
+import json, os, sys, threading, time, urllib.request
+from colbert_kit.app import shell
+from colbert_kit.app.answers import Answers
+shell.SESSIONS_KEPT = 3
+page = shell.build_app(Answers(sys.argv[1]), is_demo=False)
+threading.Thread(target=shell.serve, args=(page,), daemon=True).start()
+while not page.is_running:
+    time.sleep(0.1)
+call = page.local_url + "gradio_api/call/search"
+for _ in range(7):
+    body = json.dumps({"data": ["", 1, "", "colbert", ""]}).encode()
+    request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
+    event = json.load(urllib.request.urlopen(request))["event_id"]
+    urllib.request.urlopen(f"{call}/{event}").read()
+print(len(page.state_holder.session_data), flush=True)
+os._exit(0)
+"""
+
+
+def test_programs_that_name_no_session_do_not_fill_the_memory(nasty_index):
+    command = [sys.executable, "-c", STRANGERS, str(nasty_index)]
+    run = subprocess.run(command, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}, check=True,
+                         capture_output=True, text=True)  # fmt: skip
+    assert run.stdout.splitlines()[-1] == "3"
