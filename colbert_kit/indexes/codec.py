@@ -21,9 +21,9 @@ from safetensors.numpy import load_file, save
 
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Commit, Snapshot, release_pages
-from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, Assigner, kmeans
+from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, TOKENS_PER_CALL, Assigner, kmeans
 from colbert_kit.progress import OnProgress, Progress
-from colbert_kit.scores import CodecView, SegmentView, kernel
+from colbert_kit.scores import CodecView, SegmentView, kernel, threads
 
 __all__ = ["Codec", "TokenSource", "num_centroids_for", "train_codec"]
 
@@ -61,12 +61,22 @@ class Codec:
         return codes.astype(np.uint32)
 
     def compress(
-        self, tokens: NDArray[np.float32]
+        self, tokens: NDArray[np.float32] | NDArray[np.float16]
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.float16]]:
         """Codes ``(n,)``, residuals ``(n, dim * nbits / 8)`` and inverse norms ``(n,)`` of tokens ``(n, dim)``."""
-        codes = self.assign(tokens)
-        residuals, norms = kernel().compress(self.view, tokens, codes)
-        return codes, residuals, _inverse(norms)
+
+        def of(start: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.float16]]:
+            block = np.ascontiguousarray(tokens[start : start + size], dtype=np.float32)
+            codes = self.assign(block)
+            residuals, norms = kernel().compress(self.view, block, codes)
+            return codes, residuals, _inverse(norms)
+
+        # Torch shares its products out among the cores itself.
+        size = TOKENS_PER_CALL if self._assigner.is_native else max(1, len(tokens))
+        with threads.sharing() as num_threads:
+            parts = threads.run(of, range(0, max(1, len(tokens)), size), num_threads)
+        codes, residuals, inverse_norms = (np.concatenate(some) for some in zip(*parts, strict=True))
+        return codes, residuals, inverse_norms
 
     def inverse_norms(self, codes: NDArray[np.uint32], residuals: NDArray[np.uint8]) -> NDArray[np.float16]:
         """What brings decoded tokens to unit length, ``(n,)``, to the last bit as ``compress`` gives it.

@@ -19,7 +19,7 @@ from torch import Tensor
 from colbert_kit.machine import product_dtype
 from colbert_kit.scores import NativeKernel, kernel, threads
 
-__all__ = ["POINTS_PER_CENTROID", "Assigner", "kmeans"]
+__all__ = ["POINTS_PER_CENTROID", "TOKENS_PER_CALL", "Assigner", "kmeans"]
 
 POINTS_PER_CENTROID = 64
 ITERATIONS = 4
@@ -53,6 +53,11 @@ class Assigner:
         if self._grouped:
             self._group(centroids, seed)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the kernel compares, a few thousand tokens a call and on one thread each."""
+        return self._grouped and self._native is not None
+
     def __call__(self, tokens: Tensor, *, probe: int) -> Tensor:
         """Nearest centroid of each token.
 
@@ -63,7 +68,7 @@ class Assigner:
         Returns:
             Centroid numbers, ``(num_tokens,)`` int64 on the CPU.
         """
-        if self._grouped and self._native is not None:
+        if self.is_native and self._native is not None:
             return self._assign_native(self._native, tokens.numpy(), probe)
         codes = torch.empty(len(tokens), dtype=torch.int64)
         assign = self._assign_grouped if self._grouped else self._assign_flat

@@ -147,7 +147,7 @@ class CodedWriter(_Writer):
             self._lengths.extend(batch.lengths for batch in self._pending)
             self._pending = []
             return
-        tokens = np.concatenate([batch.embeddings for batch in self._pending], dtype=np.float32)
+        tokens = np.concatenate([batch.embeddings for batch in self._pending])
         for start in range(0, len(tokens), 2 * TOKENS_PER_BLOCK):
             codes, residuals, inverse_norms = self._codec.compress(tokens[start : start + 2 * TOKENS_PER_BLOCK])
             self._codes.append(codes)

@@ -270,38 +270,38 @@ TARGET int NAME(ck_decode)(const codec_t *c, const segment_t *s, int64_t start, 
     return OK;
 }
 
-/* Products of six tokens with one block of a blocked panel: 2 W columns, (dim, 2 W). */
-INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *block, float values[6][2 * W]) {
-    vf acc[12];
-    UNROLL for (int i = 0; i < 12; i++) acc[i] = (vf){0};
+/* Products of ROWS tokens with one block of a blocked panel: 2 W columns, (dim, 2 W). */
+INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *block, float values[ROWS][2 * W]) {
+    vf acc[2 * ROWS];
+    UNROLL for (int i = 0; i < 2 * ROWS; i++) acc[i] = (vf){0};
     for (int32_t d = 0; d < dim; d++, block += 2 * W) {
         vf low = *(const vf *)block, high = *(const vf *)(block + W);
         KEEP(low);
         KEEP(high);
-        UNROLL for (int r = 0; r < 6; r++) {
+        UNROLL for (int r = 0; r < ROWS; r++) {
             acc[2 * r] += rows[r][d] * low;
             acc[2 * r + 1] += rows[r][d] * high;
         }
     }
-    memcpy(values, acc, sizeof(float) * 12 * W);
+    memcpy(values, acc, sizeof(float) * 2 * ROWS * W);
 }
 
-/* For six tokens, the best column among `size` of blocked panels: blocks of 2 W columns, each (dim, 2 W). */
+/* For ROWS tokens, the best column among `size` of blocked panels: blocks of 2 W columns, each (dim, 2 W). */
 INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *panels, int64_t size, float *best,
                           int32_t *where) {
-    float highest[6][2 * W], values[6][2 * W];
-    int32_t at[6][2 * W];
-    for (int r = 0; r < 6; r++)
+    float highest[ROWS][2 * W], values[ROWS][2 * W];
+    int32_t at[ROWS][2 * W];
+    for (int r = 0; r < ROWS; r++)
         for (int i = 0; i < 2 * W; i++) { highest[r][i] = -INFINITY; at[r][i] = 0; }
     for (int64_t first = 0; first < size; first += 2 * W, panels += (int64_t)dim * 2 * W) {
         NAME(panel)(rows, dim, panels, values);
-        for (int r = 0; r < 6; r++)
+        for (int r = 0; r < ROWS; r++)
             for (int i = 0; i < 2 * W; i++) {
                 at[r][i] = values[r][i] > highest[r][i] ? (int32_t)first + i : at[r][i];
                 highest[r][i] = values[r][i] > highest[r][i] ? values[r][i] : highest[r][i];
             }
     }
-    for (int r = 0; r < 6; r++) {
+    for (int r = 0; r < ROWS; r++) {
         best[r] = -INFINITY;
         where[r] = 0;
         for (int i = 0; i < 2 * W; i++)
@@ -317,12 +317,12 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
                            int32_t *visits, int32_t *order, int64_t *counts, float *best, int32_t *codes) {
     if (probe < 1 || probe > 64 || num_groups < 1) return TOO_WIDE;
     memset(counts, 0, sizeof(int64_t) * (size_t)(num_groups + 1));
-    for (int64_t t = 0; t < num; t += 6) {
-        const float *rows[6];
-        float values[6][2 * W], similarities[6][64];
-        int valid = num - t < 6 ? (int)(num - t) : 6;
-        for (int r = 0; r < 6; r++) rows[r] = tokens + (r < valid ? t + r : t) * dim;
-        for (int r = 0; r < 6; r++)
+    for (int64_t t = 0; t < num; t += ROWS) {
+        const float *rows[ROWS];
+        float values[ROWS][2 * W], similarities[ROWS][64];
+        int valid = num - t < ROWS ? (int)(num - t) : ROWS;
+        for (int r = 0; r < ROWS; r++) rows[r] = tokens + (r < valid ? t + r : t) * dim;
+        for (int r = 0; r < ROWS; r++)
             for (int32_t j = 0; j < probe; j++) similarities[r][j] = -INFINITY;
         for (int32_t first = 0; first < num_groups; first += 2 * W) {
             NAME(panel)(rows, dim, groups + (int64_t)first * dim, values);
@@ -355,12 +355,12 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
     for (int64_t v = 0; v < num * probe; v++) order[counts[visits[v]]++] = (int32_t)(v / probe);
     for (int32_t g = 0; g < num_groups; g++) {
         int64_t stop = counts[g], size = bounds[g + 1] - bounds[g];
-        for (int64_t v = g ? counts[g - 1] : 0; v < stop && size; v += 6) {
-            const float *rows[6];
-            float similarity[6];
-            int32_t where[6];
-            int valid = stop - v < 6 ? (int)(stop - v) : 6;
-            for (int r = 0; r < 6; r++) rows[r] = tokens + (int64_t)order[r < valid ? v + r : v] * dim;
+        for (int64_t v = g ? counts[g - 1] : 0; v < stop && size; v += ROWS) {
+            const float *rows[ROWS];
+            float similarity[ROWS];
+            int32_t where[ROWS];
+            int valid = stop - v < ROWS ? (int)(stop - v) : ROWS;
+            for (int r = 0; r < ROWS; r++) rows[r] = tokens + (int64_t)order[r < valid ? v + r : v] * dim;
             NAME(nearest)(rows, dim, panels + starts[g], size, similarity, where);
             for (int r = 0; r < valid; r++) {
                 int32_t t = order[v + r];
@@ -377,5 +377,6 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
 #undef TARGET
 #undef NAME
 #undef W
+#undef ROWS
 #undef KEEP
 #undef UNPACK_CODES

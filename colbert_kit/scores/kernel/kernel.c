@@ -123,12 +123,13 @@ static inline __attribute__((target("avx2"))) void unpack_codes(const codec_t *c
 static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
 
 /* Without it arrays of vectors may stay in memory, which made the innermost loop take three times as long. */
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 
 /* KEEP holds a vector in a register, where the compiler would load it again for every product. */
 #define TARGET
 #define NAME(f) f##_baseline
 #define W 8
+#define ROWS 6
 #define KEEP(x)
 #define UNPACK_CODES 0
 #include "body.h"
@@ -137,6 +138,7 @@ static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 
 #define TARGET __attribute__((target("avx2,fma,bmi2")))
 #define NAME(f) f##_avx2
 #define W 8
+#define ROWS 6
 #define KEEP(x) __asm__("" : "+x"(x))
 #define UNPACK_CODES 1
 #include "body.h"
@@ -144,6 +146,7 @@ static inline float clamped(float value) { return value < 0 ? 0 : value > 1 ? 1 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi2")))
 #define NAME(f) f##_avx512
 #define W 16
+#define ROWS 12
 #define KEEP(x) __asm__("" : "+v"(x))
 #define UNPACK_CODES 1
 #include "body.h"
