@@ -202,7 +202,7 @@ def _open_metadata(path: Path, num_rows: int) -> pq.ParquetFile:
 
 def _parquet(path: Path) -> pq.ParquetFile:
     try:
-        file = pq.ParquetFile(path, memory_map=True)
+        file = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
         _types(file)
     except DAMAGED as error:
         raise InvalidFolder(f"{path} is not a Parquet file: {error}.") from error

@@ -35,7 +35,9 @@ def local_texts(files: Sequence[pq.ParquetFile]) -> Texts:
 
     def read(places: Sequence[Place]) -> list[pa.Table]:
         with reading:
-            return [files[file].read_row_group(block, columns=["id", "text"]) for file, block in places]
+            return [
+                files[file].read_row_group(block, columns=["id", "text"], use_threads=False) for file, block in places
+            ]
 
     return Texts([file.metadata for file in files], read)
 

@@ -183,6 +183,22 @@ def test_threads_that_encode_queries_and_documents_at_once_cut_neither_to_the_ot
     assert together == alone * 500
 
 
+@pytest.mark.skipif(torch.get_num_threads() < 2, reason="needs a second core to leave free")
+def test_a_query_by_itself_leaves_the_other_cores_to_the_search_that_follows(
+    tiny_model: MultiVectorEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    cores = torch.get_num_threads()
+    seen = []
+    forward = encoding._run
+    monkeypatch.setattr(encoding, "_run", lambda *rest: (seen.append(torch.get_num_threads()), forward(*rest))[1])
+
+    for texts, role in ((["one"], "query"), (["one", "two"], "query"), (["one"], "document")):
+        encoding.encode_window(tiny_model, texts, role)
+
+    assert seen == [1, cores, cores]
+    assert torch.get_num_threads() == cores
+
+
 def test_training_mode_does_not_drop_out(tiny_model_folder: Path, tiny_model: MultiVectorEncoder):
     model = models.ColBERT(tiny_model_folder, device="cpu").train()
     assert_same(stream(model, "document", RAGGED), reference(tiny_model, "document", RAGGED))
