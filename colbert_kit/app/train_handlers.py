@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -15,6 +15,7 @@ from colbert_kit.app.train_html import cost_html, findings_html, flavor_choices,
 from colbert_kit.app.training_data import Roles, Rows, detect_roles, take_dataset, take_file
 from colbert_kit.app.who import acting, namespaces_of
 from colbert_kit.errors import ColbertKitError, InvalidInput
+from colbert_kit.runners import OFFLINE_FLAVORS, Flavor
 
 __all__ = ["DEMO", "FOLDER", "REPOSITORY", "TrainHandlers"]
 
@@ -23,7 +24,6 @@ HERE_COSTS = (
     "It costs nothing but this machine's time. Nobody knows how much before it runs: it shows how many of its steps "
     "are done, and can be canceled. Without a GPU begin with few rows."
 )
-PRICES = "The machines, their prices and the most it can cost are then shown here, before you launch anything."
 FIRST_MACHINE = "l4x1"
 LOOKING = (
     '<p class="ck-status" role="status">Looking at the rows and the model as a training would. This takes a while …</p>'
@@ -91,10 +91,14 @@ class TrainHandlers:
             namespace = namespace if namespace in names else names[0]
             known = self.desk.jobs.flavors(actor, namespace)
             by_name = {one.name: one for one in known}
-            machine = by_name.get(flavor or "") or by_name.get(FIRST_MACHINE) or known[0]
+            machine = by_name.get(flavor or "") or _first(known)
             usd = self.desk.ceiling(actor, namespace, machine.name, int(timeout))
         except ColbertKitError as error:
-            return *hidden[:2], message_html(f"{error} {PRICES}"), *hidden[3:]
+            # What it would cost is known without the Hub; nothing can be agreed to.
+            machine = next((one for one in OFFLINE_FLAVORS if one.name == flavor), None) or _first(OFFLINE_FLAVORS)
+            cost = cost_html(machine, int(timeout), machine.ceiling_usd(int(timeout)))
+            choices = gr.Dropdown(choices=flavor_choices(OFFLINE_FLAVORS), value=machine.name, visible=True)
+            return hidden[0], choices, message_html(str(error)) + cost, *hidden[3:]
         return (
             gr.Dropdown(choices=list(names), value=namespace, visible=True),
             gr.Dropdown(choices=flavor_choices(known), value=machine.name, visible=True),
@@ -142,6 +146,11 @@ class TrainHandlers:
             return gr.skip(), message_html(str(error))
         where = "It goes on when this page is closed; the tab Jobs has it too."
         return str(key), f'<p class="ck-result" role="status">Launched. {where}</p>'
+
+
+def _first(flavors: Sequence[Flavor]) -> Flavor:
+    """The machine that is proposed."""
+    return next((one for one in flavors if one.name == FIRST_MACHINE), flavors[0])
 
 
 def _may_train(actor: Actor) -> None:

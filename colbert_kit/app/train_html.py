@@ -41,7 +41,7 @@ def findings_html(checked: Checked) -> str:
 def cost_html(flavor: Flavor, timeout_seconds: int, usd: float) -> str:
     """What it may cost, and how that comes."""
     hours = timeout_seconds / 3600
-    since = f" (price of {escape(flavor.as_of)}: the Hub could not be asked)" if flavor.as_of else ""
+    since = f" (price of {escape(flavor.as_of)}: the Hub was not asked)" if flavor.as_of else ""
     return (
         f'<p class="ck-cost">{escape(flavor.name)} at ${flavor.usd_per_hour:.2f} an hour{since}, ended after '
         f"{hours:g} h at the latest: <strong>at most ${usd:.2f}</strong>. What is over earlier costs less.</p>"

@@ -152,6 +152,11 @@ def test_a_visitor_of_a_space_sees_jobs_once_signed_in_and_acts_with_that_token(
         page.goto(url)
         page.get_by_role("tab", name="Jobs").click()
         page.locator("#jobs-note", has_text="sign in above").wait_for(timeout=WAIT)
+        # What a training would cost is told to everybody, before any sign-in.
+        page.get_by_role("tab", name="Train").click()
+        page.locator("#train-cost", has_text="at most $").wait_for(timeout=WAIT)
+        assert not page.locator("#train-agree").is_visible()
+        page.get_by_role("tab", name="Jobs").click()
         assert page.locator("#jobs-where").count() == 0 or not page.locator("#jobs-where").is_visible()
         with page.expect_navigation(url="**/", timeout=WAIT):
             page.locator(".ck-sign-in:visible").click()
