@@ -7,7 +7,7 @@ from colbert_kit.documents.compaction import (
     stage_documents_merge,
 )
 from colbert_kit.documents.filters import Filters, parse_filter
-from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document
+from colbert_kit.documents.schema import RESERVED_COLUMNS, check_document, type_in_words
 from colbert_kit.documents.store import Documents, stage_documents
 from colbert_kit.documents.texts import Fetch
 
@@ -23,4 +23,5 @@ __all__ = [
     "stage_documents_compaction",
     "stage_documents_copy",
     "stage_documents_merge",
+    "type_in_words",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from colbert_kit.documents.schema import type_in_words
 from colbert_kit.errors import InvalidInput
 
 __all__ = ["Filters", "filter_mask", "parse_filter"]
@@ -101,7 +102,8 @@ def _condition(table: pa.Table, column: str, operator: str, value: object) -> pa
     # ValueError: half of a surrogate pair, or NaN for a date. ArrowInvalid is one too.
     except (ValueError, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise InvalidInput(
-            f"column {column!r} holds {values.type} and cannot be compared by {operator!r} with {value!r}."
+            f"column {column!r} holds {type_in_words(values.type)} and cannot be compared by {operator!r} with "
+            f"{value!r}."
         ) from error
     # A null compares to null, except under "not in", where is_in says False: a null must never match.
     return pc.and_(pc.fill_null(mask, False), pc.is_valid(values))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from colbert_kit.errors import InvalidInput
 
-__all__ = ["RESERVED_COLUMNS", "check_document", "merge_schemas", "table_of"]
+__all__ = ["RESERVED_COLUMNS", "check_document", "merge_schemas", "table_of", "type_in_words"]
 
 RESERVED_COLUMNS = frozenset({"id", "text", "score", "rank"})
 """Metadata may not use these names: a hit has fields of its own with them."""
@@ -79,7 +79,25 @@ def merge_schemas(old: pa.Schema, new: pa.Schema) -> pa.Schema:
             fields[field.name] = field.type
         elif not (pa.types.is_floating(before) and pa.types.is_integer(field.type)):
             raise InvalidInput(
-                f"the metadata column {field.name!r} holds {before} in this index, got {field.type}. "
+                f"the metadata column {field.name!r} holds {type_in_words(before)} in this index, got "
+                f"{type_in_words(field.type)}. "
                 "Convert the new values, or give the column another name."
             )
     return pa.schema(list(fields.items()))
+
+
+def type_in_words(of: pa.DataType) -> str:
+    """What a column's type is called in a message; Arrow's name where there is no plain word.
+
+    Example:
+        >>> type_in_words(pa.int64()), type_in_words(pa.list_(pa.string()))
+        ('whole numbers', 'lists')
+    """
+    words = {
+        pa.types.is_string: "texts",
+        pa.types.is_boolean: "true or false",
+        pa.types.is_integer: "whole numbers",
+        pa.types.is_floating: "numbers",
+        pa.types.is_nested: "lists",
+    }
+    return next((word for check, word in words.items() if check(of)), str(of))

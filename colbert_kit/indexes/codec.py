@@ -33,7 +33,10 @@ HELD_OUT_TOKENS = 50_000
 OUTLIER_QUANTILE = 0.75
 """fast-plaid's: a token is far from the codec if its residual is longer than that of so many held-out tokens."""
 
-FINAL_PROBE = 8
+FINAL_PROBE = 6
+"""Groups of centroids among which a token's nearest is looked for at last. With 4, 6 and 8 recall@10 among 2.9 million
+tokens was 0.9205, 0.9227 and 0.9223, built in 14.9, 15.7 and 16.5 s."""
+
 ROWS_PER_READ = 4096
 """Tokens read from a mapped file before its pages are given back. Linux maps 64 KB around each page that is touched, so
 these are 256 MB at most."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from colbert_kit.documents import Documents, Fetch, Filters
+from colbert_kit.documents import Documents, Fetch, Filters, type_in_words
 from colbert_kit.errors import InvalidFolder, InvalidInput
 from colbert_kit.folders import Snapshot
 from colbert_kit.indexes import IndexReader
@@ -85,7 +85,9 @@ class Generation:
             known = ", ".join(self.documents.metadata_columns)
             raise InvalidInput(f"there is no column {name!r} to group by; the columns are: {known}.")
         if pa.types.is_nested(kind := self.documents.schema.field(name).type):
-            raise InvalidInput(f"column {name!r} holds {kind} and cannot be grouped by; take one of single values.")
+            raise InvalidInput(
+                f"column {name!r} holds {type_in_words(kind)} and cannot be grouped by; take one of single values."
+            )
 
 
 def choose(

@@ -114,7 +114,10 @@ def _markers(model: MultiVectorEncoder) -> list[Finding]:
     query, document = prompt_of(model, "query"), prompt_of(model, "document")
     if query == document:
         what = "no markers" if not query else f"the same marker {query!r} for both"
-        message = f"the model has {what}: it cannot tell queries from documents. Usual are '[Q] ' and '[D] '."
+        message = (
+            f"the model has {what}, so it reads queries as it reads documents. That is right for one that was trained "
+            "so, like the demo model; a new one usually has '[Q] ' and '[D] '."
+        )
         return [Finding("warning", "markers", message)]
     found = []
     for marker in (query, document):

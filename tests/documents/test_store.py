@@ -77,7 +77,7 @@ def test_nulls_later_keep_the_type(tmp_path):
 def test_change_of_type_is_refused_and_changes_nothing(tmp_path):
     add(tmp_path, document(0, year=2020))
 
-    with pytest.raises(InvalidInput, match="metadata column 'year' holds int64 in this index, got string"):
+    with pytest.raises(InvalidInput, match="metadata column 'year' holds whole numbers in this index, got texts"):
         add(tmp_path, document(1, year="2021"))
     assert len(Documents(Snapshot.open(tmp_path))) == 1
 

@@ -193,7 +193,7 @@ def test_12_columns_take_lists_and_refuse_a_change_of_type_by_name(tmp_path, tin
 
     assert {hit.id: hit.metadata.get("tags") for hit in searcher.search("rain")}["b"] == ["x", "y"]
     assert [hit.id for hit in searcher.search("rain", filters=[("n", "=", 3)])] == ["c"]
-    with pytest.raises(InvalidInput, match="column 'n' holds int64 in this index, got string"):
+    with pytest.raises(InvalidInput, match="column 'n' holds whole numbers in this index, got texts"):
         searcher.add([{"id": "d", "text": "river", "n": "three"}])
 
 

@@ -89,7 +89,7 @@ def test_update_of_everything_again_and_again_leaves_no_trace_of_the_old(searche
         ([{"id": "d01", "text": "a"}, {"id": "d02", "text": ""}], "'d02' has an empty text"),
         ([{"id": ["d01"], "text": "a"}], "must have the string 'id', got list"),
         ([{"id": 1, "text": "a"}], "must have the string 'id', got int"),
-        ([{"id": "d01", "text": "a", "year": "MM"}], "column 'year' holds int64 in this index, got string"),
+        ([{"id": "d01", "text": "a", "year": "MM"}], "column 'year' holds whole numbers in this index, got texts"),
         (["d01"], "must be"),
     ],
 )

@@ -394,7 +394,7 @@ BAD = [
     ({"id": "new", "text": "\udfff"}, "is not valid Unicode"),
     ({"id": "\udfff", "text": "a"}, "is not valid Unicode"),
     ({"id": "new", "text": "a", "rank": 1}, "metadata may not be called rank"),
-    ({"id": "new", "text": "a", "year": "MMXX"}, "column 'year' holds int64 in this index, got string"),
+    ({"id": "new", "text": "a", "year": "MMXX"}, "column 'year' holds whole numbers in this index, got texts"),
     ({"id": "new", "text": "a", "huge": 2**70}, "values of 'huge' cannot share a column"),
 ]
 

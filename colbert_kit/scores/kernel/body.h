@@ -22,7 +22,6 @@ typedef int32_t NAME(vi) __attribute__((vector_size(4 * W)));
         UNROLL for (int i = 0; i < R * NV; i++) acc[i] = sums[i];                                                      \
     }
 DOTS(8, 1)
-DOTS(4, 1)
 DOTS(1, 1)
 DOTS(4, 2)
 DOTS(6, 2)
@@ -36,7 +35,6 @@ DOTS(1, 4)
 INLINE void NAME(dots)(const float *rows, int64_t stride, int32_t dim, const float *query, int32_t lanes, int R, int NV,
                        vf *acc) {
     if (R == 8) NAME(dots_8_1)(rows, stride, dim, query, lanes, acc);
-    else if (R == 4 && NV == 1) NAME(dots_4_1)(rows, stride, dim, query, lanes, acc);
     else if (R == 4 && NV == 2) NAME(dots_4_2)(rows, stride, dim, query, lanes, acc);
     else if (R == 6) NAME(dots_6_2)(rows, stride, dim, query, lanes, acc);
     else if (R == 4 && NV == 3) NAME(dots_4_3)(rows, stride, dim, query, lanes, acc);
@@ -97,7 +95,7 @@ TARGET int NAME(ck_centroids)(const codec_t *c, int64_t first, int64_t last, con
     for (; lanes - column >= 32; column += 32) { if (W == 8) BLOCK(2, 4 * 8 / W); else BLOCK(4, 32 / W); }
     if (W == 8 && lanes - column == 24) { BLOCK(4, 3); }
     else if (W == 8 && lanes - column == 16) BLOCK(6, 2);
-    else if (lanes - column == 16) BLOCK(4, 16 / W);
+    else if (lanes - column == 16) BLOCK(8, 1);
     else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
 #undef BLOCK
     return OK;
@@ -223,7 +221,7 @@ TARGET int NAME(ck_rescore)(const codec_t *c, const segment_t *s, const float *q
     if (status != OK) return status;
     if (W == 8 && lanes - column == 24) BLOCK(4, 3);
     else if (W == 8 && lanes - column == 16) BLOCK(6, 2);
-    else if (lanes - column == 16) BLOCK(4, 16 / W);
+    else if (lanes - column == 16) BLOCK(8, 1);
     else if (W == 8 && lanes - column == 8) BLOCK(8, 1);
 #undef BLOCK
     return status;
@@ -286,7 +284,34 @@ INLINE void NAME(panel)(const float *const *rows, int32_t dim, const float *bloc
     memcpy(values, acc, sizeof(float) * 2 * ROWS * W);
 }
 
-/* For ROWS tokens, the best column among `size` of blocked panels: blocks of 2 W columns, each (dim, 2 W). */
+/* Brings the best of 2 W values to the front, with where it was. */
+INLINE void NAME(to_front)(float *values, int32_t *at) {
+#define HALVE(N)                                                                                                       \
+    if (N <= W)                                                                                                        \
+        for (int i = 0; i < N; i++) {                                                                                  \
+            at[i] = values[i + N] > values[i] ? at[i + N] : at[i];                                                     \
+            values[i] = values[i + N] > values[i] ? values[i + N] : values[i];                                         \
+        }
+    HALVE(16) HALVE(8) HALVE(4) HALVE(2) HALVE(1)
+#undef HALVE
+}
+
+/* Which of `size` values, whole blocks of 2 W, is the best. */
+INLINE int32_t NAME(best_of)(const float *values, int32_t size) {
+    float highest[2 * W];
+    int32_t at[2 * W];
+    for (int i = 0; i < 2 * W; i++) { highest[i] = values[i]; at[i] = i; }
+    for (int32_t first = 2 * W; first < size; first += 2 * W)
+        for (int i = 0; i < 2 * W; i++) {
+            at[i] = values[first + i] > highest[i] ? first + i : at[i];
+            highest[i] = values[first + i] > highest[i] ? values[first + i] : highest[i];
+        }
+    NAME(to_front)(highest, at);
+    return at[0];
+}
+
+/* For ROWS tokens, the best column among `size` of blocked panels: blocks of 2 W columns, each (dim, 2 W). The columns
+   that fill the last block are the first one again. */
 INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *panels, int64_t size, float *best,
                           int32_t *where) {
     float highest[ROWS][2 * W], values[ROWS][2 * W];
@@ -302,10 +327,9 @@ INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *pa
             }
     }
     for (int r = 0; r < ROWS; r++) {
-        best[r] = -INFINITY;
-        where[r] = 0;
-        for (int i = 0; i < 2 * W; i++)
-            if (at[r][i] < size && highest[r][i] > best[r]) { best[r] = highest[r][i]; where[r] = at[r][i]; }
+        NAME(to_front)(highest[r], at[r]);
+        best[r] = highest[r][0];
+        where[r] = at[r][0] < size ? at[r][0] : 0;
     }
 }
 
@@ -315,37 +339,27 @@ INLINE void NAME(nearest)(const float *const *rows, int32_t dim, const float *pa
 TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const float *groups, int32_t num_groups,
                            const float *panels, const int64_t *starts, const int64_t *bounds, int32_t probe,
                            int32_t *visits, int32_t *order, int64_t *counts, float *best, int32_t *codes) {
-    if (probe < 1 || probe > 64 || num_groups < 1) return TOO_WIDE;
+    if (probe < 1 || probe > 64 || num_groups < 1 || num_groups > MAX_GROUPS) return TOO_WIDE;
     memset(counts, 0, sizeof(int64_t) * (size_t)(num_groups + 1));
+    int32_t padded = (num_groups + 2 * W - 1) / (2 * W) * 2 * W;
     for (int64_t t = 0; t < num; t += ROWS) {
         const float *rows[ROWS];
-        float values[ROWS][2 * W], similarities[ROWS][64];
+        float values[ROWS][2 * W], similarities[ROWS][MAX_GROUPS];
         int valid = num - t < ROWS ? (int)(num - t) : ROWS;
         for (int r = 0; r < ROWS; r++) rows[r] = tokens + (r < valid ? t + r : t) * dim;
-        for (int r = 0; r < ROWS; r++)
-            for (int32_t j = 0; j < probe; j++) similarities[r][j] = -INFINITY;
         for (int32_t first = 0; first < num_groups; first += 2 * W) {
             NAME(panel)(rows, dim, groups + (int64_t)first * dim, values);
-            int32_t width = num_groups - first < 2 * W ? num_groups - first : 2 * W;
-            for (int r = 0; r < valid; r++) {
-                int32_t *mine = visits + (t + r) * probe;
-                for (int32_t i = 0; i < width; i++) {
-                    if (!(values[r][i] > similarities[r][probe - 1])) continue;
-                    int32_t j = probe - 1;
-                    for (; j > 0 && similarities[r][j - 1] < values[r][i]; j--) {
-                        similarities[r][j] = similarities[r][j - 1];
-                        mine[j] = mine[j - 1];
-                    }
-                    similarities[r][j] = values[r][i];
-                    mine[j] = first + i;
-                }
-            }
+            for (int r = 0; r < ROWS; r++) memcpy(similarities[r] + first, values[r], sizeof(values[r]));
         }
         for (int r = 0; r < valid; r++) {
+            for (int32_t g = num_groups; g < padded; g++) similarities[r][g] = -INFINITY;
             for (int32_t j = 0; j < probe; j++) {
+                int32_t group = NAME(best_of)(similarities[r], padded);
                 /* A token that is not a number is near nothing. */
-                if (!(similarities[r][j] > -INFINITY)) visits[(t + r) * probe + j] = 0;
-                counts[visits[(t + r) * probe + j] + 1]++;
+                if (!(similarities[r][group] > -INFINITY)) group = 0;
+                similarities[r][group] = -INFINITY;
+                visits[(t + r) * probe + j] = group;
+                counts[group + 1]++;
             }
             best[t + r] = -INFINITY;
             codes[t + r] = 0;
@@ -361,6 +375,8 @@ TARGET int NAME(ck_assign)(const float *tokens, int64_t num, int32_t dim, const 
             int32_t where[ROWS];
             int valid = stop - v < ROWS ? (int)(stop - v) : ROWS;
             for (int r = 0; r < ROWS; r++) rows[r] = tokens + (int64_t)order[r < valid ? v + r : v] * dim;
+            for (int64_t next = v + ROWS; next < v + 2 * ROWS && next < num * probe; next++)
+                prefetch(tokens + (int64_t)order[next] * dim, 4 * dim);
             NAME(nearest)(rows, dim, panels + starts[g], size, similarity, where);
             for (int r = 0; r < valid; r++) {
                 int32_t t = order[v + r];

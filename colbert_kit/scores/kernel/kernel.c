@@ -12,6 +12,7 @@
 #define TOO_WIDE 2
 #define MAX_DIM 4096
 #define MAX_TOKENS 65535
+#define MAX_GROUPS 1024 /* whole blocks of 2 W */
 
 /* What a function may need of an index, in one place; the members' meaning is in native.py. */
 typedef struct {
