@@ -113,7 +113,9 @@ def measure(
             middle, end = np.percentile(milliseconds[usual], (50, 95))
             figures[name].append(np.asarray([*np.percentile(milliseconds, (50, 95)), end / middle]))
             recalls[name] = recall_of(rankings, truth)
-        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        for name in engines:
+            print(f"  {name}: {figures[name][-1][0]:.2f} ms, recall {recalls[name]:.4f}", file=sys.stderr, flush=True)
     return {name: Row(*np.median(figures[name], axis=0).tolist(), recalls[name]) for name in engines}
 
 

@@ -28,6 +28,9 @@ GROUP_ITERATIONS = 5
 FLAT_BELOW = 2048
 """With fewer centroids a token is compared with all of them; not tuned."""
 
+MAX_GROUPS = 1024
+"""The kernel has no room for more; 17 billion tokens would have them."""
+
 TOKENS_PER_BLOCK = 65_536
 ROWS_PER_PRODUCT = 4096
 TOKENS_PER_CALL = 8192
@@ -117,7 +120,7 @@ class Assigner:
 
     def _group(self, centroids: Tensor, seed: int) -> None:
         """Cluster the centroids into about the root of their number of groups, a power of two."""
-        number = 1 << (len(centroids).bit_length() // 2)
+        number = min(MAX_GROUPS, 1 << (len(centroids).bit_length() // 2))
         generator = torch.Generator().manual_seed(seed)
         groups = centroids[torch.randperm(len(centroids), generator=generator)[:number]].float()
         for _ in range(GROUP_ITERATIONS):

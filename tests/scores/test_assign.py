@@ -97,11 +97,11 @@ def test_tokens_that_are_not_numbers_get_a_centroid_that_exists_and_disturb_no_o
     np.testing.assert_array_equal(codes[others], expected[others])
 
 
-@pytest.mark.parametrize("probe", [0, 65])
-def test_a_number_of_groups_that_the_kernel_has_no_room_for_is_refused(native, probe):
-    groups = Groups(native, 8)
+@pytest.mark.parametrize(("probe", "num_groups"), [(0, 11), (65, 11), (4, 1025)])
+def test_a_number_of_groups_that_the_kernel_has_no_room_for_is_refused(native, probe, num_groups):
+    groups = Groups(native, 8, [1] * num_groups)
 
-    with pytest.raises(ValueError, match=f"probe must be 1 to 64 of at least one group, got {probe} of 11"):
+    with pytest.raises(ValueError, match=f"probe must be 1 to 64 of 1 to 1,024 groups, got {probe} of {num_groups}"):
         native.assign(np.ones((3, 8), dtype=np.float32), *groups.arrays, probe)
 
 

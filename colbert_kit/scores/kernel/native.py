@@ -179,7 +179,7 @@ class NativeKernel:
             tokens: ``(num_tokens, dim)`` float32.
             groups: ``panels`` of the groups' centres.
             panels: The groups' centroids, one group's ``panels`` after the other's.
-            starts: Where each group's panels begin, ``(num_groups,)``.
+            starts: Where each group's panels begin, ``(num_groups,)``; 1,024 groups at most.
             bounds: Number of its first centroid and the end of the last one's, ``(num_groups + 1,)``.
             probe: 1 to 64.
         """
@@ -191,7 +191,7 @@ class NativeKernel:
             _at(bounds), probe, _at(visits), _at(order), _at(counts), _at(best), _at(codes),
         )  # fmt: skip
         if status:
-            raise ValueError(f"probe must be 1 to 64 of at least one group, got {probe} of {len(starts)}")
+            raise ValueError(f"probe must be 1 to 64 of 1 to 1,024 groups, got {probe} of {len(starts)}")
         return codes
 
     def decode(self, codec: CodecView, segment: SegmentView, start: int, stop: int) -> NDArray[np.float32]:
