@@ -19,6 +19,7 @@
 #   "safetensors>=0.5",
 #   "scipy>=1.13",
 #   "sentence-transformers>=6.2,<7",
+#   "threadpoolctl>=3.5",
 #   "torch>=2.6",
 #   "transformers>=5.19,<6",
 #   "typer>=0.15",

@@ -13,6 +13,7 @@
 #   "rich>=13.9",
 #   "safetensors>=0.5",
 #   "sentence-transformers>=6.2,<7",
+#   "threadpoolctl>=3.5",
 #   "torch>=2.6",
 #   "transformers>=5.19,<6",
 #   "typer>=0.15",

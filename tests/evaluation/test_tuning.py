@@ -87,7 +87,16 @@ def test_a_quality_that_only_wide_settings_have_leads_to_one_of_them(searcher):
     assert f"{1.0 - tuned.before.recall:.4f} recall@10" in tuned.words
 
 
-def test_the_default_is_kept_as_no_settings_so_that_it_grows_with_the_index(searcher):
+@pytest.fixture
+def coarse(tmp_path, tiny_model):
+    """An index of so many documents, and of so few bits, that narrow settings miss what scoring everything finds."""
+    texts = some_texts(1500, seed=6, words=(4, 12))
+    documents = [{"id": f"d{number:04d}", "text": text} for number, text in enumerate(texts)]
+    return Searcher.build(tmp_path / "index", tiny_model, documents, dtype="float32", exact_below=0, nbits=1)
+
+
+def test_the_default_is_kept_as_no_settings_so_that_it_grows_with_the_index(coarse):
+    searcher = coarse
     searcher.configure(SearchConfig(nprobe=1, num_approximated=160, num_rescored=40))
 
     tuned = tune(searcher, QUERIES, min_quality=1.0, how=ONCE)
@@ -96,12 +105,12 @@ def test_the_default_is_kept_as_no_settings_so_that_it_grows_with_the_index(sear
     assert kept(searcher) is None
 
 
-def test_an_index_that_is_best_as_it_is_is_not_written_to(searcher):
-    before = contents(searcher.folder)
+def test_an_index_that_is_best_as_it_is_is_not_written_to(coarse):
+    before = contents(coarse.folder)
 
-    tuned = tune(searcher, QUERIES, min_quality=1.0, how=ONCE)
+    tuned = tune(coarse, QUERIES, min_quality=1.0, how=ONCE)
 
-    assert contents(searcher.folder) == before
+    assert contents(coarse.folder) == before
     assert tuned.words.endswith("Nothing changes: the index was searched like this before.")
 
 
