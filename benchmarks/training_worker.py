@@ -1,6 +1,7 @@
 """Training steps in a process of its own: ours, or PyLate's in PyLate's environment. Imports nothing else of ours.
 
-Reads a JSON order a line, ``{"rows": [...], "autocast": false}``, and answers each with seconds, loss and peak memory.
+Reads a JSON order a line, ``{"rows": [...], "autocast": false}``, and answers each with seconds, loss and peak memory;
+``{"save": FOLDER}`` writes the model as it is then.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("library", choices=("ours", "pylate"))
     parser.add_argument("model")
     parser.add_argument("--loss", default="Contrastive")
+    parser.add_argument("--learning-rate", type=float, default=1e-6)
     parser.add_argument("--save", help="PyLate: make the model from this encoder first, and save it there")
     arguments = parser.parse_args()
     torch.manual_seed(1)
@@ -30,12 +32,20 @@ def main() -> None:
 
         models.ColBERT(arguments.save, embedding_size=128, document_length=180, device="cpu").save(arguments.model)
     model, collate, loss = made(arguments.library, arguments.model, arguments.loss)
+    attention = model[0].auto_model
+    fused = attention.config._attn_implementation
     model.eval()  # without dropout, so that both compute the same
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.learning_rate)
     start = peak()
     say({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
+        if "save" in order:
+            model.save_pretrained(order["save"])
+            say({"saved": True})
+            continue
+        if arguments.library == "ours":  # as ``training.train`` has it
+            attention.set_attn_implementation("eager" if order["autocast"] else fused)
         begun = time.perf_counter()
         batch = collate(order["rows"])
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=order["autocast"]):

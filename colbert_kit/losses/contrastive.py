@@ -13,7 +13,7 @@ from sentence_transformers.multi_vector_encoder.losses import (
 from torch import Tensor, nn
 
 from colbert_kit.losses.features import Features, checked_features, checked_temperature, without_missing
-from colbert_kit.losses.metrics import ScoreMetric, cross_metric
+from colbert_kit.losses.metrics import ScoreMetric, cross_metric, without_vanishing
 
 __all__ = ["CachedContrastive", "Contrastive"]
 
@@ -85,7 +85,7 @@ class Contrastive(_Contrastive, MultiVectorMultipleNegativesRankingLoss):
         super().__init__(
             model,
             scale=1 / checked_temperature(temperature),
-            similarity_fct=cross_metric(score_metric),
+            similarity_fct=without_vanishing(cross_metric(score_metric)),
             mini_batch_size=mini_batch_size,
             score_mini_batch_size=score_mini_batch_size,
             gather_across_devices=gather_across_devices,
@@ -127,7 +127,7 @@ class CachedContrastive(_Contrastive, CachedMultiVectorMultipleNegativesRankingL
         super().__init__(
             model,
             scale=1 / checked_temperature(temperature),
-            similarity_fct=cross_metric(score_metric),
+            similarity_fct=without_vanishing(cross_metric(score_metric)),
             mini_batch_size=mini_batch_size,
             score_mini_batch_size=score_mini_batch_size,
             gather_across_devices=gather_across_devices,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from sentence_transformers.multi_vector_encoder.scoring import (
@@ -19,7 +20,11 @@ from torch import Tensor
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.losses.fused import fused_kernel, fused_own_scores, fused_scores, fused_scores_pairwise
 
-__all__ = ["ScoreMetric", "cross_metric", "own_metric", "pairwise_metric"]
+__all__ = ["ScoreMetric", "cross_metric", "own_metric", "pairwise_metric", "without_vanishing"]
+
+SMALLEST_SLOPE = 1e-12
+"""Of a loss by a score. Three batches of 32 pairs at temperature 0.02 through MiniLM, backwards, in float32 on two
+cores of a Xeon: 17.6, 7.2 and 4.9 s with all slopes; 1.4, 1.2 and 1.5 s without the smaller ones."""
 
 Scores = Callable[..., Tensor]
 ScoreMetric = Literal["colbert", "xtr", "pylate", "fused"] | Scores
@@ -121,6 +126,26 @@ def _floored(similarities: Tensor, queries_mask: Tensor | None, documents_mask: 
     if queries_mask is not None:
         best = best * queries_mask
     return best.sum(dim=-1)
+
+
+def without_vanishing(metric: Scores) -> Scores:
+    """The metric, whose gradient on a CPU is 0 where it is less than ``SMALLEST_SLOPE``.
+
+    At a low temperature most documents have a probability of nearly nothing. Sent back through the encoder it becomes
+    numbers too small for float32's usual form, which processors compute with a hundred times slower.
+
+    Args:
+        metric: Scores.
+    """
+
+    @functools.wraps(metric)
+    def scored(*arguments: Any, **options: Any) -> Tensor:  # noqa: ANN401 - the metric's own
+        scores = metric(*arguments, **options)
+        if scores.requires_grad and scores.device.type == "cpu":
+            scores.register_hook(lambda slopes: slopes.masked_fill(slopes.abs() < SMALLEST_SLOPE, 0))
+        return scores
+
+    return scored
 
 
 def _by_name(metric: ScoreMetric, known: dict[str, Scores]) -> Scores:

@@ -156,3 +156,21 @@ def test_an_unknown_metric_is_refused_with_those_there_are():
 def test_the_card_says_the_temperature():
     assert Contrastive(Table(), temperature=0.02).get_config_dict()["temperature"] == 0.02
     assert CachedContrastive(Table(), mini_batch_size=4).get_config_dict()["mini_batch_size"] == 4
+
+
+@pytest.mark.parametrize("loss", [Contrastive, CachedContrastive])
+def test_documents_of_vanishing_probability_leave_no_numbers_that_processors_are_slow_with(loss):
+    # Of 4 documents the first is right and far ahead of the second, less so of the third; the fourth is near.
+    ahead = torch.tensor([[0.0, -0.95, -0.4, -0.05]], dtype=torch.float32).requires_grad_()
+    model = Table(dtype=torch.float32)
+    batch = columns([[1, 2]], [[1]], [[3]], [[4]], [[5]])
+    exact = torch.softmax(ahead.detach().double() / 0.01, dim=1)[0]
+    assert 0 < exact[1] < np.finfo(np.float32).tiny < exact[2] < 1e-12 < exact[3]
+
+    def scored(queries, documents, **_):
+        return ahead + 0.0 * (queries.sum() + documents.sum())
+
+    loss(model, temperature=0.01, score_metric=scored)(batch).backward()
+
+    assert ahead.grad[0, 1:3].tolist() == [0.0, 0.0]
+    assert ahead.grad[0, 3].item() == pytest.approx(100 * exact[3].item(), rel=1e-4)
