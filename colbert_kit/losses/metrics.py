@@ -142,10 +142,14 @@ def without_vanishing(metric: Scores) -> Scores:
     def scored(*arguments: Any, **options: Any) -> Tensor:  # noqa: ANN401 - the metric's own
         scores = metric(*arguments, **options)
         if scores.requires_grad and scores.device.type == "cpu":
-            scores.register_hook(lambda slopes: slopes.masked_fill(slopes.abs() < SMALLEST_SLOPE, 0))
+            scores.register_hook(_without_small)  # type: ignore[no-untyped-call]
         return scores
 
     return scored
+
+
+def _without_small(slopes: Tensor) -> Tensor:
+    return slopes.masked_fill(slopes.abs() < SMALLEST_SLOPE, 0)
 
 
 def _by_name(metric: ScoreMetric, known: dict[str, Scores]) -> Scores:
