@@ -52,7 +52,7 @@ def _mutate(folder: Path, chosen: random.Random) -> str:
     path = folder / "manifest.json"
     try:
         content = json.loads(path.read_text(errors="surrogatepass"))
-    except ValueError:
+    except (ValueError, FileNotFoundError):  # an earlier damage took it
         return "nothing"
     places = list(_places(content))
     if not places:
