@@ -15,6 +15,7 @@ from sentence_transformers.multi_vector_encoder.scoring import (
     colbert_scores_pairwise,
     xtr_scores_pairwise,
 )
+from sentence_transformers.util.misc import similarity_fct_name
 from torch import Tensor
 
 from colbert_kit.errors import InvalidConfig
@@ -132,7 +133,7 @@ def without_vanishing(metric: Scores) -> Scores:
     """The metric, whose gradient on a CPU is 0 where it is less than ``SMALLEST_SLOPE``.
 
     At a low temperature most documents have a probability of nearly nothing. Sent back through the encoder it becomes
-    numbers too small for float32's usual form, which processors compute with a hundred times slower.
+    numbers too small for float32's usual form, with which processors are far slower. Cards name the metric itself.
 
     Args:
         metric: Scores.
@@ -145,6 +146,7 @@ def without_vanishing(metric: Scores) -> Scores:
             scores.register_hook(_without_small)  # type: ignore[no-untyped-call]
         return scores
 
+    scored.__name__ = similarity_fct_name(metric)
     return scored
 
 

@@ -1,8 +1,11 @@
 """``Contrastive`` and ``CachedContrastive`` against a slow oracle and against each other."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
+from sentence_transformers.multi_vector_encoder.scoring import colbert_scores
 
 from colbert_kit.errors import InvalidConfig, InvalidInput
 from colbert_kit.losses import CachedContrastive, Contrastive
@@ -156,6 +159,19 @@ def test_an_unknown_metric_is_refused_with_those_there_are():
 def test_the_card_says_the_temperature():
     assert Contrastive(Table(), temperature=0.02).get_config_dict()["temperature"] == 0.02
     assert CachedContrastive(Table(), mini_batch_size=4).get_config_dict()["mini_batch_size"] == 4
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("colbert", "colbert_scores"),
+        ("xtr", "XTRScores(top_k=256, chunk_elements=None)"),
+        (functools.partial(colbert_scores, chunk_elements=8), "colbert_scores(chunk_elements=8)"),
+    ],
+)
+@pytest.mark.parametrize("loss", [Contrastive, CachedContrastive])
+def test_the_card_names_the_metric_and_its_settings(loss, metric, name):
+    assert loss(Table(), score_metric=metric).get_config_dict()["similarity_fct"] == name
 
 
 @pytest.mark.parametrize("loss", [Contrastive, CachedContrastive])
