@@ -2,7 +2,16 @@
 
 from colbert_kit.losses.contrastive import CachedContrastive, Contrastive
 from colbert_kit.losses.distillation import Distillation, MarginMSE
+from colbert_kit.losses.in_batch import InBatchDistillation
 from colbert_kit.losses.metrics import ScoreMetric
 from colbert_kit.losses.tokens import TokenDistillation
 
-__all__ = ["CachedContrastive", "Contrastive", "Distillation", "MarginMSE", "ScoreMetric", "TokenDistillation"]
+__all__ = [
+    "CachedContrastive",
+    "Contrastive",
+    "Distillation",
+    "InBatchDistillation",
+    "MarginMSE",
+    "ScoreMetric",
+    "TokenDistillation",
+]

@@ -15,7 +15,10 @@ from colbert_kit.training.settings import DataSource, LoRA, Settings, TeacherSou
 
 __all__ = ["LOSSES", "DataSource", "LoRA", "TeacherSource", "TrainingConfig"]
 
-Loss = Literal["contrastive", "cached_contrastive", "distillation", "margin_mse", "token_distillation"]
+Loss = Literal[
+    "contrastive", "cached_contrastive", "distillation", "margin_mse", "token_distillation", "in_batch_distillation"
+]
+WITH_TEACHERS = ("token_distillation", "in_batch_distillation")
 LOSSES: tuple[str, ...] = get_args(Loss)
 """Names of losses that a config may give."""
 Precision = Literal["auto", "float32", "bf16", "fp16"]
@@ -75,11 +78,13 @@ class TrainingConfig(Settings):
 
     loss: Loss = "contrastive"
     """``cached_contrastive`` for batches that do not fit in memory; ``distillation`` and ``margin_mse`` need scores,
-    ``token_distillation`` needs ``teachers``."""
+    ``token_distillation`` and ``in_batch_distillation`` need ``teachers``."""
     teachers: Annotated[tuple[TeacherSource, ...], BeforeValidator(as_sources)] = ()
-    """Token distillation: larger models of the same tokenizer, whose token similarities are learnt."""
+    """Larger models of the same tokenizer, whose token similarities (token distillation) or scores of all documents of
+    a batch (in-batch distillation) are learnt."""
     teacher_context: float = Field(default=0.0, ge=0)
-    """Token distillation: so much of its text's mean is added to each of a teacher's token embeddings."""
+    """Token distillation: so much of its text's mean is added to each of a teacher's token embeddings. In-batch
+    distillation: so much of the cosine of the texts' means is added to its scores."""
     keep_teachers: Path | None = None
     """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -164,10 +169,10 @@ class TrainingConfig(Settings):
             )
         if "contrastive" in self.loss and self.batch_size < 2:
             raise ValueError("a contrastive loss compares within a batch; batch_size must be 2 or more")
-        if self.loss in ("margin_mse", "token_distillation") and self.temperature is not None:
+        if self.loss in ("margin_mse", *WITH_TEACHERS) and self.temperature is not None:
             raise ValueError(f"{self.loss} has no temperature")
-        if (self.loss == "token_distillation") != bool(self.teachers):
-            raise ValueError("teachers go with the loss token_distillation, which needs one or more")
+        if (self.loss in WITH_TEACHERS) != bool(self.teachers):
+            raise ValueError(f"teachers go with the losses {' and '.join(WITH_TEACHERS)}, which need one or more")
         if (self.keep_teachers is not None or self.teacher_context) and not self.teachers:
             raise ValueError("keep_teachers or teacher_context is given, and there are no teachers")
         if self.freeze_encoder and self.lora is not None:

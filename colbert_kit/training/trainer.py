@@ -219,9 +219,10 @@ def _loss(
         return losses.Distillation(
             model, normalize_scores=config.normalize_scores, temperature=temperature, score_metric=metric
         )
-    if config.loss == "token_distillation":
+    if config.teachers:
+        kind = losses.TokenDistillation if config.loss == "token_distillation" else losses.InBatchDistillation
         weights = [one.weight for one in config.teachers]
-        return losses.TokenDistillation(model, teachers, weights, context=config.teacher_context, keep=keep)
+        return kind(model, teachers, weights, context=config.teacher_context, keep=keep)
     return losses.MarginMSE(model, score_metric=metric)
 
 

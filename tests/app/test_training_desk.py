@@ -61,7 +61,7 @@ def test_the_form_begins_with_what_a_config_begins_with():
     form = Form(Rows("rows"), Roles())
     for name in ("loss", "epochs", "batch_size", "learning_rate", "mini_batch_size"):
         assert getattr(form, name) == getattr(config, name)
-    assert set(LOSSES) == set(TRAINED) - {"token_distillation"}
+    assert set(LOSSES) == set(TRAINED) - {"token_distillation", "in_batch_distillation"}
 
 
 def test_rows_are_shown_as_the_model_will_see_them_and_then_trained_on_once(desk, rows, tiny_model_folder):

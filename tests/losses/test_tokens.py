@@ -153,10 +153,10 @@ def test_tokens_are_found_by_their_spelling_whatever_their_numbers(student, teac
     features = features_of(utils.ColBERTCollator(student)(ROWS))
     expected = losses.TokenDistillation(student, teachers[:1])(features)
 
-    from colbert_kit.losses import tokens
+    from colbert_kit.losses import teacher
 
     loss = losses.TokenDistillation(student, [turned])
-    loss._teachers[0]._ids = tokens._numbers(student.tokenizer, Turned(), "turned")
+    loss._teachers[0][1]._ids = teacher._numbers(student.tokenizer, Turned(), "turned")
 
     assert loss(features_of(utils.ColBERTCollator(student)(ROWS))).item() == pytest.approx(expected.item(), rel=1e-4)
 
@@ -199,7 +199,7 @@ def test_teachers_embeddings_are_kept_and_not_computed_again(student, teachers, 
     first = loss(features).item()
 
     again = losses.TokenDistillation(student, teachers, keep=tmp_path)
-    monkeypatch.setattr("colbert_kit.losses.tokens._Teacher._encode", None)
+    monkeypatch.setattr("colbert_kit.losses.teacher.Teacher._encode", None)
 
     # What is kept is float16.
     assert first == pytest.approx(expected, rel=1e-3)

@@ -337,7 +337,10 @@ def test_rows_that_lack_negatives_are_learnt_from_and_counted_in_the_card(settin
     assert models.ColBERT(config.output_dir, device="cpu").encode_query("rain").shape == (8, 16)
 
 
-def test_a_run_learns_tokens_from_a_teacher_and_keeps_its_embeddings(settings, tmp_path):
+@pytest.mark.parametrize(
+    ("loss", "name"), [("token_distillation", "TokenDistillation"), ("in_batch_distillation", "InBatchDistillation")]
+)
+def test_a_run_learns_from_a_teacher_and_keeps_its_embeddings(settings, tmp_path, loss, name):
     teacher = tmp_path / "teacher"
     # A checkpoint with lengths that the tiny encoder has positions for.
     write_bert(tmp_path / "other")
@@ -347,7 +350,7 @@ def test_a_run_learns_tokens_from_a_teacher_and_keeps_its_embeddings(settings, t
     ).save_pretrained(str(teacher))  # fmt: skip
     options = settings | {"query_prefix": "", "document_prefix": "", "query_expansion": False, "temperature": None}
     config = training.TrainingConfig(
-        **options | {"max_steps": 4, "eval_steps": 2}, loss="token_distillation", skiplist_words=(),
+        **options | {"max_steps": 4, "eval_steps": 2}, loss=loss, skiplist_words=(),
         teachers=[{"path": str(teacher), "weight": 0.5}], keep_teachers=tmp_path / "kept",
         output_dir=tmp_path / "out",
     )  # fmt: skip
@@ -356,15 +359,15 @@ def test_a_run_learns_tokens_from_a_teacher_and_keeps_its_embeddings(settings, t
 
     assert result.steps == 4
     assert len(list((tmp_path / "kept").glob("*/texts.idx"))) == 1
-    assert "TokenDistillation" in (tmp_path / "out" / "README.md").read_text()
+    assert name in (tmp_path / "out" / "README.md").read_text()
     assert models.ColBERT(config.output_dir, device="cpu").encode_document("rain").shape[1] == 16
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "token_distillation"}, "teachers go with the loss token_distillation"),
-        ({"teachers": "somewhere"}, "teachers go with the loss token_distillation"),
+        ({"loss": "token_distillation"}, "teachers go with the losses token_distillation and in_batch"),
+        ({"teachers": "somewhere"}, "teachers go with the losses token_distillation and in_batch"),
         ({"loss": "token_distillation", "teachers": "t", "temperature": 0.5}, "token_distillation has no temperature"),
         ({"keep_teachers": "folder"}, "keep_teachers or teacher_context is given, and there are no teachers"),
         ({"loss": "token_distillation", "teachers": {"path": "t", "weight": 0}}, "weight: input should be greater"),

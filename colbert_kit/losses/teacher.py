@@ -1,0 +1,121 @@
+"""A loss's teachers: larger models of the student's tokenizer, whose token embeddings are computed once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import MultiVectorEncoder
+from torch import Tensor, nn
+
+from colbert_kit import models
+from colbert_kit.errors import InvalidConfig
+from colbert_kit.losses.kept import KeptEmbeddings
+
+__all__ = ["Teacher", "checked_context", "checked_teachers"]
+
+
+def checked_teachers(
+    loss: str,
+    student: MultiVectorEncoder,
+    teachers: Sequence[MultiVectorEncoder],
+    weights: Sequence[float] | None,
+    keep: str | Path | None,
+) -> list[tuple[float, Teacher]]:
+    """The teachers, each with its share of 1.
+
+    Raises:
+        InvalidConfig: There is none, a weight is not positive, or one has none of a student's tokens.
+    """
+    weights = [1.0] * len(teachers) if weights is None else list(weights)
+    if not teachers or len(weights) != len(teachers) or not all(weight > 0 for weight in weights):
+        raise InvalidConfig(
+            f"{loss} needs a teacher or more, each with a positive weight, got {len(teachers)} "
+            f"teachers and the weights {weights}."
+        )
+    return [(weight / sum(weights), Teacher(student, one, keep)) for weight, one in zip(weights, teachers, strict=True)]
+
+
+def checked_context(context: float) -> float:
+    """``context``, if it can be.
+
+    Raises:
+        InvalidConfig: It is negative or no finite number.
+    """
+    if not 0 <= context < math.inf:
+        raise InvalidConfig(f"context must be 0 or more, got {context!r}.")
+    return float(context)
+
+
+class Teacher:
+    """A teacher's own token embeddings of the student's tokens."""
+
+    def __init__(self, student: MultiVectorEncoder, teacher: MultiVectorEncoder, keep: str | Path | None) -> None:
+        self.model = teacher.eval().requires_grad_(False)
+        self.name = str(getattr(teacher[0].config, "name_or_path", "") or "teacher").rpartition("/")[2]
+        self._ids = _numbers(student.tokenizer, teacher.tokenizer, self.name)
+        self._kept = None
+        if keep is not None:
+            identity = models.fingerprint(teacher)
+            dim = teacher.get_embedding_dimension()
+            self._kept = KeptEmbeddings(Path(keep) / identity[:16], identity, int(dim or 0))
+
+    @torch.no_grad()
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Unit length, float32, ``(texts, tokens, dim)``; anything where the mask is 0."""
+        if self._kept is None:
+            return self._encode(input_ids, attention_mask)
+        masks = attention_mask.bool()
+        keys = [row[mask].cpu().numpy().tobytes() for row, mask in zip(input_ids, masks, strict=True)]
+        found = [self._kept.get(key) for key in keys]
+        if new := [row for row, one in enumerate(found) if one is None]:
+            encoded = self._encode(input_ids[new], attention_mask[new])
+            mine = [one[mask].cpu().numpy() for one, mask in zip(encoded, masks[new], strict=True)]
+            self._kept.put([keys[row] for row in new], mine)
+            for row, one in zip(new, mine, strict=True):
+                found[row] = one.astype(np.float16)
+        kept = [one for one in found if one is not None]
+        embeddings = torch.zeros(*input_ids.shape, kept[0].shape[1])
+        for row, one in enumerate(kept):
+            embeddings[row, masks[row].cpu()] = torch.from_numpy(one).float()
+        return embeddings.to(input_ids.device)
+
+    def _encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        if self.model.device != input_ids.device:
+            self.model.to(input_ids.device)
+        ids = self._ids.to(input_ids.device)[input_ids]
+        output = self.model({"input_ids": ids, "attention_mask": attention_mask}, task="document")
+        return nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
+
+
+def _numbers(student: Any, teacher: Any, name: str) -> Tensor:  # noqa: ANN401 - tokenizers
+    """The teacher's number of each of the student's tokens, ``(vocabulary,)``; its own unknown where it has none.
+
+    Raises:
+        InvalidConfig: A token of the student's is none of the teacher's.
+    """
+    theirs = teacher.get_vocab()
+    special = {
+        getattr(student, role): getattr(teacher, role)
+        for role in ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token")
+        if getattr(student, role, None) is not None and getattr(teacher, role, None) is not None
+    }
+    mine = student.get_vocab()
+    numbers = torch.full((max(mine.values()) + 1,), int(teacher.pad_token_id or 0))
+    missing = []
+    for token, number in mine.items():
+        found = theirs.get(special.get(token, token))
+        if found is None:
+            missing.append(token)
+        else:
+            numbers[number] = found
+    if missing:
+        raise InvalidConfig(
+            f"the teacher {name} lacks {len(missing)} of the student's tokens, {missing[0]!r} is one. Both need the "
+            'same tokenizer, and a student without markers of its own (query_prefix="", document_prefix="").'
+        )
+    return numbers
