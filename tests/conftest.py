@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ os.environ.update(
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several of these share the cores already.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore it, and so would the programs that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # On a machine with a GPU: CUDA_VISIBLE_DEVICES=0 pytest -m gpu
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
