@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
-from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.multi_vector_encoder.scoring import colbert_scores
-from torch import Tensor, nn
+from torch import Tensor
 
 from colbert_kit.errors import InvalidInput
 from colbert_kit.losses.features import Features, checked_features, without_missing
-from colbert_kit.losses.teacher import checked_context, checked_teachers
+from colbert_kit.losses.teacher import WithTeachers, unit_mean
 
 __all__ = ["InBatchDistillation"]
 
@@ -21,7 +18,7 @@ SCALE = 1000.0
 """Margins are matched to about 0.03, so their squared difference to about 0.001: brought to about 1."""
 
 
-class InBatchDistillation(nn.Module):
+class InBatchDistillation(WithTeachers):
     """Squared difference of the student's margins and the teachers', between any two documents of a batch.
 
     Each query is scored with all documents of the batch by MaxSim, in the mean over its tokens, by student and
@@ -45,29 +42,6 @@ class InBatchDistillation(nn.Module):
         >>> loss = losses.InBatchDistillation(models.ColBERT("jhu-clsp/ettin-encoder-17m"), [teacher])  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        model: MultiVectorEncoder,
-        teachers: Sequence[MultiVectorEncoder],
-        weights: Sequence[float] | None = None,
-        *,
-        context: float = 0.0,
-        keep: str | Path | None = None,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.context = checked_context(context)
-        # Not a module's own, or they would be counted, moved and saved with the student.
-        self._teachers = checked_teachers("InBatchDistillation", model, teachers, weights, keep)
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """What a model card says of the loss."""
-        return {
-            "teachers": [one.name for _, one in self._teachers],
-            "weights": [weight for weight, _ in self._teachers],
-            "context": self.context,
-        }
-
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
@@ -90,13 +64,13 @@ class InBatchDistillation(nn.Module):
         present = [mask.any(dim=1) for mask in masks]
         if sum(map(int, map(torch.sum, present[1:]))) < 2:
             raise InvalidInput("InBatchDistillation compares documents within a batch, which holds fewer than two.")
-        student = [nn.functional.normalize(one["token_embeddings"].float(), dim=-1) for one in outputs]
+        student = [one["token_embeddings"].float() for one in outputs]
         differences = _mean_maxsim(student, masks, present)
-        for weight, teacher in self._teachers:
+        for weight, teacher in zip(self.weights, self._teachers, strict=True):
             known = [teacher(*one) for one in inputs]
             scores = _mean_maxsim(known, masks, present)
             if self.context:
-                queries, *documents = (_mean(one, mask) for one, (_, mask) in zip(known, inputs, strict=True))
+                queries, *documents = (unit_mean(one, mask) for one, (_, mask) in zip(known, inputs, strict=True))
                 cosines = queries @ torch.cat([one[there] for one, there in zip(documents, present[1:], strict=True)]).T
                 scores = (scores + self.context * cosines) / (1 + self.context)
             differences = differences - weight * scores
@@ -113,8 +87,3 @@ def _mean_maxsim(embeddings: Sequence[Tensor], masks: Sequence[Tensor], present:
         if there.any()
     ]
     return torch.cat(scores, dim=1) / queries[1].sum(dim=1, keepdim=True).clamp_min(1)
-
-
-def _mean(embeddings: Tensor, attention_mask: Tensor) -> Tensor:
-    """Unit mean of each text's token embeddings, ``(texts, dim)``."""
-    return nn.functional.normalize((embeddings * attention_mask[..., None]).sum(dim=1), dim=-1)

@@ -16,39 +16,47 @@ from colbert_kit import models
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.losses.kept import KeptEmbeddings
 
-__all__ = ["Teacher", "checked_context", "checked_teachers"]
+__all__ = ["Teacher", "WithTeachers", "unit_mean"]
 
 
-def checked_teachers(
-    loss: str,
-    student: MultiVectorEncoder,
-    teachers: Sequence[MultiVectorEncoder],
-    weights: Sequence[float] | None,
-    keep: str | Path | None,
-) -> list[tuple[float, Teacher]]:
-    """The teachers, each with its share of 1.
+class WithTeachers(nn.Module):
+    """A loss with a student and its teachers, each of them with its share of 1.
 
     Raises:
-        InvalidConfig: There is none, a weight is not positive, or one has none of a student's tokens.
+        InvalidConfig: There is no teacher, a weight is not positive, or a teacher has none of a student's tokens.
     """
-    weights = [1.0] * len(teachers) if weights is None else list(weights)
-    if not teachers or len(weights) != len(teachers) or not all(weight > 0 for weight in weights):
-        raise InvalidConfig(
-            f"{loss} needs a teacher or more, each with a positive weight, got {len(teachers)} "
-            f"teachers and the weights {weights}."
-        )
-    return [(weight / sum(weights), Teacher(student, one, keep)) for weight, one in zip(weights, teachers, strict=True)]
 
+    def __init__(
+        self,
+        model: MultiVectorEncoder,
+        teachers: Sequence[MultiVectorEncoder],
+        weights: Sequence[float] | None = None,
+        *,
+        context: float = 0.0,
+        keep: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        weights = [1.0] * len(teachers) if weights is None else list(weights)
+        if not teachers or len(weights) != len(teachers) or not all(weight > 0 for weight in weights):
+            raise InvalidConfig(
+                f"{type(self).__name__} needs a teacher or more, each with a positive weight, got {len(teachers)} "
+                f"teachers and the weights {weights}."
+            )
+        if not 0 <= context < math.inf:
+            raise InvalidConfig(f"context must be 0 or more, got {context!r}.")
+        self.model = model
+        self.context = float(context)
+        self.weights = [weight / sum(weights) for weight in weights]
+        # Not a module's own, or they would be counted, moved and saved with the student.
+        self._teachers = [Teacher(model, one, keep) for one in teachers]
 
-def checked_context(context: float) -> float:
-    """``context``, if it can be.
-
-    Raises:
-        InvalidConfig: It is negative or no finite number.
-    """
-    if not 0 <= context < math.inf:
-        raise InvalidConfig(f"context must be 0 or more, got {context!r}.")
-    return float(context)
+    def get_config_dict(self) -> dict[str, Any]:
+        """What a model card says of the loss."""
+        return {
+            "teachers": [one.name for one in self._teachers],
+            "weights": self.weights,
+            "context": self.context,
+        }
 
 
 class Teacher:
@@ -90,6 +98,11 @@ class Teacher:
         ids = self._ids.to(input_ids.device)[input_ids]
         output = self.model({"input_ids": ids, "attention_mask": attention_mask}, task="document")
         return nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
+
+
+def unit_mean(embeddings: Tensor, attention_mask: Tensor) -> Tensor:
+    """The mean of each text's token embeddings, of unit length, ``(texts, dim)``."""
+    return nn.functional.normalize((embeddings * attention_mask[..., None]).sum(dim=1), dim=-1)
 
 
 def _numbers(student: Any, teacher: Any, name: str) -> Tensor:  # noqa: ANN401 - tokenizers

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 import torch
-from sentence_transformers import MultiVectorEncoder
 from torch import Tensor, nn
 
 from colbert_kit.errors import InvalidInput
 from colbert_kit.losses.features import Features, checked_features, without_missing
-from colbert_kit.losses.teacher import checked_context, checked_teachers
+from colbert_kit.losses.teacher import WithTeachers, unit_mean
 
 __all__ = ["TokenDistillation"]
 
@@ -20,7 +17,7 @@ SCALE = 100.0
 """Similarities are matched to about 0.1, so their squared difference to about 0.01: brought to about 1."""
 
 
-class TokenDistillation(nn.Module):
+class TokenDistillation(WithTeachers):
     """Squared difference of the student's token similarities and the teachers', a query token with a document token.
 
     All query tokens of a batch meet all its document tokens, as MaxSim lets them, so that every text teaches with every
@@ -46,29 +43,6 @@ class TokenDistillation(nn.Module):
         >>> loss = losses.TokenDistillation(models.ColBERT("jhu-clsp/ettin-encoder-17m"), [teacher])  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        model: MultiVectorEncoder,
-        teachers: Sequence[MultiVectorEncoder],
-        weights: Sequence[float] | None = None,
-        *,
-        context: float = 0.0,
-        keep: str | Path | None = None,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.context = checked_context(context)
-        # Not a module's own, or they would be counted, moved and saved with the student.
-        self._teachers = checked_teachers("TokenDistillation", model, teachers, weights, keep)
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """What a model card says of the loss."""
-        return {
-            "teachers": [one.name for _, one in self._teachers],
-            "weights": [weight for weight, _ in self._teachers],
-            "context": self.context,
-        }
-
     def forward(self, sentence_features: Iterable[Features], labels: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
@@ -91,7 +65,7 @@ class TokenDistillation(nn.Module):
         # (query tokens of the batch, document tokens of the batch)
         similarities = student[0] @ torch.cat(student[1:]).T
         targets = torch.zeros_like(similarities)
-        for weight, teacher in self._teachers:
+        for weight, teacher in zip(self.weights, self._teachers, strict=True):
             known = [
                 _with_context(teacher(*one), one[1], self.context)[mask]
                 for one, mask in zip(inputs, masks, strict=True)
@@ -107,5 +81,4 @@ def _with_context(embeddings: Tensor, attention_mask: Tensor, context: float) ->
     """Unit token embeddings ``(texts, tokens, dim)`` with a share of their text's mean, of unit length again."""
     if context == 0:
         return embeddings
-    mean = (embeddings * attention_mask[..., None]).sum(dim=1, keepdim=True)
-    return nn.functional.normalize(embeddings + context * nn.functional.normalize(mean, dim=-1), dim=-1)
+    return nn.functional.normalize(embeddings + context * unit_mean(embeddings, attention_mask)[:, None], dim=-1)

@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
-import torch
 
 from colbert_kit import losses, utils
 from colbert_kit.errors import InvalidConfig, InvalidInput
-from tests.losses.test_tokens import ROWS, encoders, features_of, load, student, teachers  # noqa: F401 - fixtures
+from tests.losses.test_tokens import (  # noqa: F401 - fixtures
+    ROWS,
+    encoders,
+    features_of,
+    load,
+    student,
+    teachers,
+    values_while_learning,
+)
 
 QUERIES = [row["query"] for row in ROWS]
 DOCUMENTS = [row["positive"] for row in ROWS] + ["bread"]
@@ -61,15 +68,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(encoders, teachers):
 
 def test_only_the_student_learns_and_comes_nearer(student, teachers):  # noqa: F811
     loss = losses.InBatchDistillation(student, teachers, context=0.5)
-    features = features_of(utils.ColBERTCollator(student)(ROWS))
-    optimizer = torch.optim.Adam(student.parameters(), lr=5e-3)
-    values = []
-    for _ in range(30):
-        optimizer.zero_grad()
-        value = loss(features)
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
+    values = values_while_learning(loss)
 
     assert values[-1] < 0.5 * values[0]
     assert all(one.grad is None for teacher in teachers for one in teacher.parameters())

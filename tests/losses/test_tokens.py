@@ -58,6 +58,20 @@ def features_of(batch):
     return list(columns.values())
 
 
+def values_while_learning(loss):
+    """The loss at each of 30 steps on the rows."""
+    features = features_of(utils.ColBERTCollator(loss.model)(ROWS))
+    optimizer = torch.optim.Adam(loss.parameters(), lr=5e-3)
+    values = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        value = loss(features)
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    return values
+
+
 def cosines(model, queries, documents):
     """The similarity of each query token with each document token, token by token."""
     left = np.concatenate([np.asarray(model.encode_query(text), dtype=np.float64) for text in queries])
@@ -116,15 +130,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(encoders, teachers):
 
 def test_a_few_steps_bring_the_student_nearer(student, teachers):
     loss = losses.TokenDistillation(student, teachers)
-    features = features_of(utils.ColBERTCollator(student)(ROWS))
-    optimizer = torch.optim.Adam(student.parameters(), lr=5e-3)
-    values = []
-    for _ in range(30):
-        optimizer.zero_grad()
-        value = loss(features)
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
+    values = values_while_learning(loss)
 
     assert values[-1] < 0.5 * values[0]
 
@@ -156,7 +162,7 @@ def test_tokens_are_found_by_their_spelling_whatever_their_numbers(student, teac
     from colbert_kit.losses import teacher
 
     loss = losses.TokenDistillation(student, [turned])
-    loss._teachers[0][1]._ids = teacher._numbers(student.tokenizer, Turned(), "turned")
+    loss._teachers[0]._ids = teacher._numbers(student.tokenizer, Turned(), "turned")
 
     assert loss(features_of(utils.ColBERTCollator(student)(ROWS))).item() == pytest.approx(expected.item(), rel=1e-4)
 
