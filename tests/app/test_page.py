@@ -14,7 +14,7 @@ def search(page, query: str) -> None:
 
 
 def fill(page, selector: str, text: str) -> None:
-    """Until it stays: a panel that is just being drawn puts its example back over what was typed at once."""
+    """Until it stays: once, on two busy cores, what was typed at once was not what the page then reranked."""
     box = page.locator(selector).first
     for _ in range(20):
         box.fill(text)
