@@ -1,9 +1,10 @@
 """Building an index: ours beside ``FastPlaid.create`` on the same token embeddings.
 
     python -m benchmarks.corpora 30000 FOLDER
-    python -m benchmarks.build FOLDER [--passages N] [--without-peer]
+    python -m benchmarks.build FOLDER [--passages N] [--without-peer] [--keep]
 
-Each build runs in a process of its own. Ours includes writing, hashing and syncing the folder.
+Each build runs in a process of its own. Ours includes writing, hashing and syncing the folder. What ``--keep`` leaves
+is what ``benchmarks.search FOLDER`` searches.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from benchmarks.corpora import Encoded
 from benchmarks.machine import describe
 from colbert_kit.scores import PackedEmbeddings
 
-WORK = "build_benchmark"
+NAMES = {"ours": "plaid", "theirs": "fast_plaid"}
+"""Folders of the indexes, as ``benchmarks.search`` looks for them."""
 
 
 def main() -> None:
@@ -31,32 +33,44 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--passages", type=int, default=None)
     parser.add_argument("--without-peer", action="store_true", help="only ours")
+    parser.add_argument("--keep", action="store_true", help="the indexes, in FOLDER")
     parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        build(arguments.child, arguments.folder, arguments.passages)
+        build(arguments.child, arguments.folder, arguments.passages, arguments.keep)
         return
     print(describe())
     for child in ("ours", "theirs")[: 1 if arguments.without_peer else 2]:
         command = [sys.executable, "-m", "benchmarks.build", str(arguments.folder), "--child", child]
         if arguments.passages:
             command += ["--passages", str(arguments.passages)]
+        if arguments.keep:
+            command += ["--keep"]
+        read_ahead(arguments.folder / "documents.npy")
         print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(), flush=True)
 
 
-def build(child: str, folder: Path, number: int | None) -> None:
+def read_ahead(path: Path) -> None:
+    """Bring a file into the page cache: ours reads it while it builds, theirs is given tensors."""
+    with path.open("rb") as file:
+        while file.read(2**24):
+            pass
+
+
+def build(child: str, folder: Path, number: int | None, keep: bool) -> None:
     """Build one index and print seconds, peak memory and size."""
     documents = Encoded.load(folder).documents
     number = number or len(documents)
     packed = PackedEmbeddings(documents.embeddings[: documents.offsets[number]], documents.lengths[:number])
-    output = folder / WORK
+    work = folder if keep else folder / "build_benchmark"
+    output = work / NAMES[child]
     shutil.rmtree(output, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if child == "ours":
         from colbert_kit.indexes import PLAID
 
         start = time.perf_counter()
-        index = PLAID(output, "index", exact_below=0)
+        index = PLAID(work, NAMES["ours"], exact_below=0)
         index.add_documents([str(row) for row in range(number)], packed)
         seconds = time.perf_counter() - start
         index.vacuum(grace_seconds=0)
@@ -74,7 +88,8 @@ def build(child: str, folder: Path, number: int | None) -> None:
         f"{child:7} {number:,} documents, {len(packed.embeddings):,} tokens: {seconds:8.1f} s, "
         f"peak {(peak - before) / 2**20:.2f} GiB above the start, {size / len(packed.embeddings):.1f} bytes a token"
     )
-    shutil.rmtree(output, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

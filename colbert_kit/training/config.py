@@ -63,6 +63,8 @@ class TrainingConfig(Settings):
     """Pad queries with mask tokens that are scored; the checkpoint's own or true where None."""
     skiplist_words: tuple[str, ...] | None = None
     """Document tokens that are not scored; the checkpoint's own or punctuation where None. Leave it empty for code."""
+    context_share: Annotated[float, Field(gt=0)] | None = None
+    """A layer more for a bare encoder, which adds so much of its text's mean to each token; none where None."""
 
     train: Annotated[tuple[DataSource, ...], BeforeValidator(as_sources), Field(min_length=1)]
     """Rows to learn from: one source or several, each a path or a mapping. A batch holds rows of one of them."""

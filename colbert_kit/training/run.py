@@ -173,6 +173,7 @@ def _load_model(config: TrainingConfig) -> MultiVectorEncoder:
         document_length=config.document_length,
         query_expansion=config.query_expansion,
         skiplist_words=config.skiplist_words,
+        context_share=config.context_share,
         device=config.device,
     )
     if config.dropout is not None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -335,6 +336,22 @@ def test_rows_that_lack_negatives_are_learnt_from_and_counted_in_the_card(settin
     card = (tmp_path / "out" / "README.md").read_text()
     assert "<code>negative</code>" in card
     assert models.ColBERT(config.output_dir, device="cpu").encode_query("rain").shape == (8, 16)
+
+
+def test_a_bare_encoder_gets_the_layer_that_adds_the_mean_and_keeps_it(settings, tmp_path):
+    config = training.TrainingConfig(
+        **(settings | {"max_steps": 2, "eval_steps": 1}),
+        context_share=0.5,
+        freeze_encoder=True,
+        output_dir=tmp_path / "model",
+    )
+    layers = json.loads(Path(config.model, "config.json").read_text())["num_hidden_layers"]
+
+    trained = models.ColBERT(training.train(config).output_dir, device="cpu")[0]
+
+    assert trained.config.num_hidden_layers == layers + 1
+    value = trained.model.encoder.layer[-1].attention.self.value.weight
+    assert torch.equal(value, torch.eye(len(value)))
 
 
 @pytest.mark.parametrize(
