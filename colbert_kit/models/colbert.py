@@ -103,11 +103,6 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
     hub_arguments: dict[str, Any] = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code}
     model_kwargs: dict[str, Any] = {"dtype": torch.float32} if backend == "torch" else {}
     if contents.is_late_interaction:
-        if context_share is not None:
-            raise InvalidConfig(
-                f"context_share adds a layer to a bare encoder, and {name} is a late-interaction checkpoint; "
-                "leave it out."
-            )
         with readable(name), hub.translated(name, revision), contextlib.ExitStack() as stack:
             if contents.is_pylate_v1:
                 name_to_load = str(stack.enter_context(repaired(name, revision, token)))
@@ -123,6 +118,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             embedding_size=None if embedding_size == "auto" else embedding_size,
             query_prefix=query_prefix,
             document_prefix=document_prefix,
+            context_share=context_share,
         )
         apply_overrides(
             model,
@@ -136,10 +132,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
         refuse_to_build(backend, name)
         with readable(name), hub.translated(name, revision):
             encoder = Transformer.load(
-                name,
-                subfolder=contents.encoder_path,
-                model_kwargs=model_kwargs,
-                **hub_arguments,
+                name, subfolder=contents.encoder_path, model_kwargs=model_kwargs, **hub_arguments
             )
         ensure_pad_token(encoder)
         if context_share is not None:
