@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="the indexes, in FOLDER")
     parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.keep and arguments.passages:
+        parser.error("--keep goes without --passages: benchmarks.search asks indexes of all passages")
     if arguments.child:
         build(arguments.child, arguments.folder, arguments.passages, arguments.keep)
         return
@@ -65,6 +67,9 @@ def build(child: str, folder: Path, number: int | None, keep: bool) -> None:
     work = folder if keep else folder / "build_benchmark"
     output = work / NAMES[child]
     shutil.rmtree(output, ignore_errors=True)
+    if keep and child == "ours":
+        # What benchmarks.search had exported of the index before.
+        shutil.rmtree(folder / "fast_plaid_of_ours", ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if child == "ours":
         from colbert_kit.indexes import PLAID
