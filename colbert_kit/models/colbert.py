@@ -71,7 +71,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
         skiplist_words: Document tokens that are not scored. None: the checkpoint's own, punctuation for a bare
             encoder.
         context_share: Give a bare encoder a layer more, which adds so much of its text's mean to each token embedding.
-            For encoders of BERT's kind that were trained to be pooled and not for late interaction. With 1.0 the nDCG@10
+            For encoders of BERT's kind that were trained to be pooled and not for late interaction. With 1.0 nDCG@10
             of all-MiniLM-L6-v2 without a projection went from 0.566 to 0.606 on CoSQA's test queries, from 0.579 to
             0.627 on LiveQA-Med's, and from 0.707 to 0.697 on SciFact's (``docs/training.md``). None: none.
         device: ``"cpu"``, ``"cuda"`` and so on; the best there is where None.
