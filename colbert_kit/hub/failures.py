@@ -70,6 +70,8 @@ def _in_our_words(error: BaseException, name: str, at: str) -> ColbertKitError |
             f"there is no folder {name} here, it is not in the local cache{at}, and {why}. "
             "Check the name or the connection, then try again."
         )
+    if isinstance(error, httpx.TimeoutException):
+        return HubUnreachable(f"the Hub did not answer in time when asked for {name}{at}. Try again later.")
     if isinstance(error, httpx.HTTPError):
         return HubUnreachable(
             f"the connection to the Hub broke while {name}{at} was on its way ({type(error).__name__}). "

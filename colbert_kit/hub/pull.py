@@ -73,12 +73,15 @@ def resolve_revision(
     Raises:
         RepoNotFound: There is no such repository or revision.
         NotAllowed: The repository is private or gated.
-        HubUnreachable: The Hub cannot be reached.
+        HubUnreachable: The Hub cannot be reached, or does not answer within ``HF_HUB_ETAG_TIMEOUT`` seconds (10).
     """
     if revision is not None and COMMIT.fullmatch(revision):
         return revision
     with translated(repo_id, revision):
-        found = HfApi(token=token).repo_info(repo_id, repo_type=repo_type, revision=revision)
+        # The client itself would wait for ever.
+        found = HfApi(token=token).repo_info(
+            repo_id, repo_type=repo_type, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
     return str(found.sha)
 
 

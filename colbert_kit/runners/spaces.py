@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
 from colbert_kit import hub
@@ -216,7 +216,7 @@ def _index_files(folder: Path, model_id: str | None, token: str | None) -> Mappi
 
 def _public_commit(repo_id: str, revision: str | None, token: str | None) -> str:
     with hub.translated(repo_id, revision):
-        found = HfApi(token=token).dataset_info(repo_id, revision=revision)
+        found = HfApi(token=token).dataset_info(repo_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     if found.private:
         raise InvalidInput(
             f"{repo_id} is private, and a Space could read it only with a token of yours, which would let it do all "

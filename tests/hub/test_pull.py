@@ -173,6 +173,15 @@ def test_connection_that_is_cut_for_good_is_told_and_the_next_pull_completes(rep
     assert files_of(pull(repository)) == FILES
 
 
+def test_hub_that_takes_the_question_and_says_nothing_is_not_waited_for_for_ever(repository, hub_here, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.2)
+    hub_here.faults.delay("GET", "/api/datasets/alice/index*", seconds=20, times=None)
+    with pytest.raises(HubUnreachable, match="did not answer in time when asked for 'alice/index'"):
+        hub.resolve_revision("alice/index", repo_type="dataset")
+    hub_here.faults.clear()
+    assert hub.resolve_revision("alice/index", repo_type="dataset") == repository.branches["main"]
+
+
 def test_slow_line_takes_its_time_and_the_pull_completes(repository, hub_here):
     began = time.monotonic()
     for step in STEPS.values():
