@@ -106,8 +106,13 @@ def test_stream_that_is_cut_is_taken_up_again(api, hub, run):
 
 
 def test_stage_may_lag_behind_the_last_line(api, hub, run):
-    hub.jobs.settings.stage_lag_seconds = 0.5
+    hub.jobs.settings.stage_lag_seconds = 1.0
     job = run("print('done')")
+    # The client waits 5 seconds for a line; on a busy machine a Python may take longer to start.
+    end = time.monotonic() + 60
+    while job.lines[-1:] == [] or job.lines[-1]["data"] != "done":
+        assert time.monotonic() < end
+        time.sleep(0.01)
     lines = api.fetch_job_logs(job_id=job.id, namespace="alice", follow=False)
     assert list(lines) == ["done"]
     assert job.stage == "RUNNING"
