@@ -45,7 +45,7 @@ def main() -> None:
         return
     print(describe())
     kernel()
-    for child in ("ours", "ours", "ours") if arguments.without_peer else ("ours", "theirs", "ours", "ours"):
+    for child in ("ours",) * 3 if arguments.without_peer else ("ours", "theirs", "ours", "ours"):
         command = [sys.executable, "-m", "benchmarks.build", str(arguments.folder), "--child", child]
         if arguments.passages:
             command += ["--passages", str(arguments.passages)]

@@ -71,7 +71,10 @@ def _in_our_words(error: BaseException, name: str, at: str) -> ColbertKitError |
             "Check the name or the connection, then try again."
         )
     if isinstance(error, httpx.TimeoutException):
-        return HubUnreachable(f"the Hub did not answer in time when asked for {name}{at}. Try again later.")
+        return HubUnreachable(
+            f"the Hub did not answer in time when asked for {name}{at}. "
+            "Try again: what has arrived whole is not sent a second time."
+        )
     if isinstance(error, httpx.HTTPError):
         return HubUnreachable(
             f"the connection to the Hub broke while {name}{at} was on its way ({type(error).__name__}). "
