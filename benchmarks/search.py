@@ -6,7 +6,8 @@
 Both engines index the same token embeddings (ours is built where FOLDER/plaid is missing, fast-plaid's where
 FOLDER/fast_plaid is, which takes it long). Recall@10 is against exact MaxSim on the float embeddings. All settings take
 turns, round by round, and each figure is the median of its rounds; no query is left out. ``spread`` is p95 / p50 among
-queries of the most frequent length. fast-plaid runs without its progress bar, with torch's threads as they are, warmed.
+queries of the most frequent length; ``steady`` is the same of each query's median over the rounds, so that what the
+machine does beside is out of it and what the queries differ by stays. fast-plaid runs without its progress bar, with torch's threads as they are, warmed.
 Two rows are of the first round alone: exact MaxSim, and fast-plaid with its defaults on the index that we built, whose
 recall beside that on its own says what our build is worth.
 """
@@ -80,20 +81,30 @@ def main() -> None:
         f"queries of {statistics.mean(map(len, queries)):.1f} tokens; median of {arguments.rounds} rounds"
     )
     rows = measure(engines, queries, truth, arguments.rounds)
-    print(f"{'engine, probes/approximated/rescored':40} {'p50 ms':>8} {'p95 ms':>8} {'spread':>7} {'recall@10':>10}")
+    print(f"{'engine, probes/approximated/rescored':40} {'p50 ms':>8} {'p95 ms':>8} {'spread':>7} {'steady':>7} {'recall@10':>10}")
     for name, row in rows.items():
-        print(f"{name:40} {row.p50:8.2f} {row.p95:8.2f} {row.spread:7.2f} {row.recall:10.4f}")
+        print(f"{name:40} {row.p50:8.2f} {row.p95:8.2f} {row.spread:7.2f} {row.steady:7.2f} {row.recall:10.4f}")
     print_ratios(rows)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Milliseconds a query; ``spread`` is p95 / p50 among the queries of the most frequent length."""
+    """Milliseconds a query; ``spread`` and ``steady`` as the module says."""
 
     p50: float
     p95: float
     spread: float
+    steady: float
     recall: float
+
+    @classmethod
+    def of(cls, milliseconds: NDArray[np.float64], recall: float, usual: NDArray[np.bool_]) -> Row:
+        """From one row a round and one column a query; ``usual`` marks those of the most frequent length."""
+        p50, p95 = np.percentile(milliseconds, (50, 95), axis=1)
+        middles, ends = np.percentile(milliseconds[:, usual], (50, 95), axis=1)
+        middle, end = np.percentile(np.median(milliseconds[:, usual], axis=0), (50, 95))
+        spread = float(np.median(ends / middles))
+        return cls(float(np.median(p50)), float(np.median(p95)), spread, float(end / middle), recall)
 
 
 def measure(
@@ -115,14 +126,12 @@ def measure(
                 start = time.perf_counter()
                 rankings.append(search(query))
                 seconds.append(time.perf_counter() - start)
-            milliseconds = np.asarray(seconds) * 1e3
-            middle, end = np.percentile(milliseconds[usual], (50, 95))
-            figures[name].append(np.asarray([*np.percentile(milliseconds, (50, 95)), end / middle]))
+            figures[name].append(np.asarray(seconds) * 1e3)
             recalls[name] = recall_of(rankings, truth)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for name in taking:
-            print(f"  {name}: {figures[name][-1][0]:.2f} ms, recall {recalls[name]:.4f}", file=sys.stderr, flush=True)
-    return {name: Row(*np.median(figures[name], axis=0).tolist(), recalls[name]) for name in engines}
+            print(f"  {name}: {np.median(figures[name][-1]):.2f} ms, recall {recalls[name]:.4f}", file=sys.stderr, flush=True)
+    return {name: Row.of(np.stack(taken), recalls[name], usual) for name, taken in figures.items()}
 
 
 def print_ratios(rows: dict[str, Row]) -> None:
