@@ -7,9 +7,9 @@ Both engines index the same token embeddings (ours is built where FOLDER/plaid i
 FOLDER/fast_plaid is, which takes it long). Recall@10 is against exact MaxSim on the float embeddings. All settings take
 turns, round by round, and each figure is the median of its rounds; no query is left out. ``spread`` is p95 / p50 among
 queries of the most frequent length; ``steady`` is the same of each query's median over the rounds, so that what the
-machine does beside is out of it and what the queries differ by stays. fast-plaid runs without its progress bar, with torch's threads as they are, warmed.
-Two rows are of the first round alone: exact MaxSim, and fast-plaid with its defaults on the index that we built, whose
-recall beside that on its own says what our build is worth.
+machine does beside is out of it and what the queries differ by stays. fast-plaid runs without its progress bar, with
+torch's threads as they are, warmed. Two rows are of the first round alone: exact MaxSim, and fast-plaid with its
+defaults on the index that we built, whose recall beside that on its own says what our build is worth.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def main() -> None:
         f"queries of {statistics.mean(map(len, queries)):.1f} tokens; median of {arguments.rounds} rounds"
     )
     rows = measure(engines, queries, truth, arguments.rounds)
-    print(f"{'engine, probes/approximated/rescored':40} {'p50 ms':>8} {'p95 ms':>8} {'spread':>7} {'steady':>7} {'recall@10':>10}")
+    heads = "".join(f" {head:>8}" for head in ("p50 ms", "p95 ms", "spread", "steady"))
+    print(f"{'engine, probes/approximated/rescored':40}{heads} {'recall@10':>10}")
     for name, row in rows.items():
-        print(f"{name:40} {row.p50:8.2f} {row.p95:8.2f} {row.spread:7.2f} {row.steady:7.2f} {row.recall:10.4f}")
+        print(f"{name:40} {row.p50:8.2f} {row.p95:8.2f} {row.spread:8.2f} {row.steady:8.2f} {row.recall:10.4f}")
     print_ratios(rows)
 
 
@@ -130,7 +131,8 @@ def measure(
             recalls[name] = recall_of(rankings, truth)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for name in taking:
-            print(f"  {name}: {np.median(figures[name][-1]):.2f} ms, recall {recalls[name]:.4f}", file=sys.stderr, flush=True)
+            p50 = np.median(figures[name][-1])
+            print(f"  {name}: {p50:.2f} ms, recall {recalls[name]:.4f}", file=sys.stderr, flush=True)
     return {name: Row.of(np.stack(taken), recalls[name], usual) for name, taken in figures.items()}
 
 

@@ -27,7 +27,7 @@ from colbert_kit.evaluation.report import CollectionReport, Report, System, comp
 from colbert_kit.evaluation.runs import Run, bm25_run, dense_run, search_run
 from colbert_kit.evaluation.timed import timed_run
 from colbert_kit.folders import exists, write_durably
-from colbert_kit.indexes import IndexSection
+from colbert_kit.indexes import CODEC_TRAINING, IndexSection
 from colbert_kit.models import DType
 from colbert_kit.progress import OnProgress
 from colbert_kit.searcher import Searcher
@@ -219,7 +219,8 @@ def _system(name: str, run: Run, collection: Collection, plan: _Plan, **cost: An
 
 def _compressed(encoded: Searcher, plan: _Plan) -> tuple[Searcher, float | None]:
     """The index of an encoded corpus with the plan's settings, and how long it took if it was not there."""
-    folder = plan.cache / "indexes" / f"{encoded.folder.name}-{plan.nbits}-{plan.pool_factor}"
+    name = f"{encoded.folder.name}-{plan.nbits}-{plan.pool_factor}-{CODEC_TRAINING}"
+    folder = plan.cache / "indexes" / name
     if exists(folder):
         return Searcher.open(folder, encoded.model, dtype=plan.dtype), None
     start = time.perf_counter()

@@ -1,5 +1,6 @@
 """Indexes: token embeddings in, rankings of ids out. They know nothing of texts or models."""
 
+from colbert_kit.indexes.codec import TRAINING as CODEC_TRAINING
 from colbert_kit.indexes.exact import Exact
 from colbert_kit.indexes.ids import Rows, check_ids
 from colbert_kit.indexes.plaid import PLAID
@@ -16,6 +17,7 @@ from colbert_kit.indexes.staging import (
 )
 
 __all__ = [
+    "CODEC_TRAINING",
     "EXACT_BELOW",
     "PLAID",
     "Exact",

@@ -25,7 +25,10 @@ from colbert_kit.indexes.kmeans import POINTS_PER_CENTROID, TOKENS_PER_CALL, Ass
 from colbert_kit.progress import OnProgress, Progress
 from colbert_kit.scores import CodecView, SegmentView, kernel, threads
 
-__all__ = ["Codec", "TokenSource", "num_centroids_for", "train_codec"]
+__all__ = ["TRAINING", "Codec", "TokenSource", "num_centroids_for", "train_codec"]
+
+TRAINING = 2
+"""Raised when ``train_codec`` makes another codec of the same embeddings: what keeps indexes by input builds anew."""
 
 HELD_OUT_TOKENS = 50_000
 """Tokens whose residuals fix the buckets: as many as fast-plaid takes; at dim 128 they are 6.4 million values."""

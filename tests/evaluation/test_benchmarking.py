@@ -102,6 +102,14 @@ def test_a_second_evaluation_does_not_encode_the_corpus_again(report, tiny_model
     )
 
 
+def test_an_index_of_another_training_of_the_codec_is_built_anew(tiny_model, collection, report, cache, monkeypatch):
+    monkeypatch.setattr("colbert_kit.evaluation.benchmarking.CODEC_TRAINING", 10_000)
+
+    again = evaluate_on(tiny_model, [collection], measures=MEASURES, nbits=2, dtype="float32", cache=cache)
+
+    assert again.collections[0].system("index").build_seconds is not None
+
+
 def test_an_index_is_measured_as_it_is(tiny_model, tiny_documents, collection, cache, tmp_path):
     searcher = Searcher.build(tmp_path / "mine", tiny_model, tiny_documents, dtype="float32")
 

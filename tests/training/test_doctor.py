@@ -43,6 +43,7 @@ def test_one_step_of_training_makes_a_projection_no_longer_random(bare):
     trained = copy.deepcopy(bare)
     optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-3)
     trained.train()
+    torch.manual_seed(0)  # Of the dropout: among 512 weights a step does not always move one over the bound.
     features = trained.preprocess(["the old song"], task="document")
     trained(features, task="document")["token_embeddings"].sum().backward()
     optimizer.step()
