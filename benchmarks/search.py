@@ -40,8 +40,8 @@ OURS: dict[str, SearchConfig] = {
     **{
         f"colbert_kit {probe}/{approximated}/{rescored}": SearchConfig(probe, approximated, rescored)
         for probe, approximated, rescored in (
-            (8, 8192, 2048), (8, 4096, 1024), (4, 4096, 512), (4, 4096, 256), (4, 2048, 256), (4, 1024, 128),
-            (2, 1024, 128), (2, 768, 96), (2, 512, 64),
+            (8, 8192, 2048), (8, 4096, 1024), (4, 4096, 768), (4, 4096, 512), (4, 4096, 256), (4, 2048, 256),
+            (4, 1024, 128), (2, 1024, 128), (2, 768, 96), (2, 512, 64),
         )
     },
 }  # fmt: skip
