@@ -56,7 +56,7 @@ def random_projection() -> MultiVectorEncoder:
         query_prefix="",
         document_prefix="",
         query_expansion=False,
-        document_length=256,
+        document_length=512,
         skiplist_words=[],
     )
 

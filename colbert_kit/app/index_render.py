@@ -10,7 +10,7 @@ from colbert_kit.app.columns import Column, Looked
 from colbert_kit.app.facts import spell_bytes
 from colbert_kit.app.job_render import job_html, search_link
 from colbert_kit.app.local_jobs import JobView
-from colbert_kit.app.prediction import DEMO_LENGTH, EXACT_BELOW, TOKENS_A_WORD, Prediction, describe_quality
+from colbert_kit.app.prediction import DEMO_DIM, DEMO_LENGTH, EXACT_BELOW, TOKENS_A_WORD, Prediction, describe_quality
 from colbert_kit.app.render import escape
 from colbert_kit.app.shelf import IndexFacts
 
@@ -66,7 +66,7 @@ def prediction_html(predicted: Prediction, nbits: int, pool_factor: int, *, is_w
         )
     else:
         quality = describe_quality(nbits, pool_factor)
-    guess = "" if is_demo else " Reckoned for 128 dimensions and 256 tokens; your model's may be others."
+    guess = "" if is_demo else f" Reckoned for {DEMO_DIM} dimensions, {DEMO_LENGTH} tokens; your model may differ."
     # With the encoder of docs/compression.md, which is not this one.
     source = " By another encoder (docs/compression.md): a guide, which Evaluate replaces by a measurement."
     caveat = "" if predicted.is_exact and is_whole else source

@@ -100,7 +100,7 @@ def matching_model(
     if not isinstance(name, str) or not isinstance(expected, str):
         raise damaged(folder)
     if model is None:
-        model = load_recorded(name, revision, device=device, token=token)
+        model = load_recorded(section, name, revision, device=device, token=token)
     if (found := models.fingerprint(model)) != expected:
         raise InvalidFolder(
             f"{folder} was built with the model {name!r} of fingerprint {expected[:12]}, got one of {found[:12]}. "
@@ -109,15 +109,21 @@ def matching_model(
     return model
 
 
-def load_recorded(name: str, revision: str | None, *, device: str | None, token: str | None) -> MultiVectorEncoder:
-    """The model of a record, as it is.
+def load_recorded(
+    section: Mapping[str, Any], name: str, revision: str | None, *, device: str | None, token: str | None
+) -> MultiVectorEncoder:
+    """The model of that name, as it is; one that ships reads as much of a document as the manifest's section says.
 
     Raises:
         RepoNotFound: It is neither here nor on the Hub.
         HubUnreachable: It is on the Hub, which cannot be reached.
     """
-    if name == models.DEMO_MODEL_ID:
-        return models.load_demo(device)
-    if name == models.DEMO_ENCODER_ID:
-        return models.load_demo_encoder(device)
+    if name in SHIPPED:
+        load = models.load_demo if name == models.DEMO_MODEL_ID else models.load_demo_encoder
+        document = section.get("document")
+        length = document.get("length") if isinstance(document, Mapping) else None
+        # What is damaged shows in the fingerprint, whose error says what to do.
+        if isinstance(length, int) and 2 <= length <= 512:
+            return load(device, document_length=length)
+        return load(device)
     return models.ColBERT(name, revision=revision, device=device, embedding_size=None, token=token)

@@ -136,7 +136,7 @@ def _published(
     _check_others_can_get(name)
     if name not in SHIPPED:
         revision = revision or hub.resolve_revision(name, token=token)
-    found = models.fingerprint(load_recorded(name, revision, device="cpu", token=token))
+    found = models.fingerprint(load_recorded(section, name, revision, device="cpu", token=token))
     if found != expected:
         raise InvalidInput(
             f"{name!r}, as others would get it, is another model (fingerprint {found[:12]}) than this index was built "

