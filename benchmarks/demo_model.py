@@ -1,6 +1,6 @@
 """What the demo model reaches beside its own encoder's other forms and BM25: the table of its card.
 
-    python -m benchmarks.demo_model COLLECTION [COLLECTION ...] [--model FOLDER] [--work FOLDER]
+    python -m benchmarks.demo_model COLLECTION [COLLECTION ...] [--model FOLDER] [--document-length 256] [--work FOLDER]
 
 Each collection is a BEIR folder whose test queries are asked. nDCG@10 through exact MaxSim, and through an index of
 4 bits; p values are of paired permutation tests on nDCG@10, corrected (Holm) for the collections of a row.
@@ -28,16 +28,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collections", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, help="a candidate in place of the demo model that ships")
+    parser.add_argument("--document-length", type=int, default=256, help="tokens of a document at most")
     parser.add_argument("--work", type=Path, help="a folder for token embeddings and reports")
     arguments = parser.parse_args()
     collections = [evaluation.load_collection(one) for one in arguments.collections]
-    demo = models.load_demo() if arguments.model is None else models.ColBERT(arguments.model)
+    length = arguments.document_length
+    if arguments.model is None:
+        demo = models.load_demo(document_length=length)
+    else:
+        demo = models.ColBERT(arguments.model, document_length=length)
     found: dict[str, Report] = {}
     with tempfile.TemporaryDirectory() as temporary, progress.terminal_progress() as on_progress:
         for name, model in {
             "demo, 128": demo,
-            "untrained, 384": models.load_demo_encoder(),
-            "random projection, 128": random_projection(),
+            "untrained, 384": models.load_demo_encoder(document_length=length),
+            "random projection, 128": random_projection(length),
         }.items():
             dense = SentenceTransformer(str(models.demo_encoder_folder())) if name.startswith("untrained") else None
             work = (arguments.work or Path(temporary)) / name.replace(", ", "-").replace(" ", "-")
@@ -48,7 +53,7 @@ def main() -> None:
     print_table(found)
 
 
-def random_projection() -> MultiVectorEncoder:
+def random_projection(document_length: int) -> MultiVectorEncoder:
     """The encoder with a projection as it comes from the factory's seed."""
     torch.manual_seed(SEED)
     return models.ColBERT(
@@ -56,7 +61,7 @@ def random_projection() -> MultiVectorEncoder:
         query_prefix="",
         document_prefix="",
         query_expansion=False,
-        document_length=512,
+        document_length=document_length,
         skiplist_words=[],
     )
 

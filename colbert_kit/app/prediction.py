@@ -13,7 +13,7 @@ EXACT_BELOW = 131_072
 TOKENS_A_WORD = 1.5
 """120 English words are about 180 tokens (``data.split_passages``)."""
 
-DEMO_DIM, DEMO_LENGTH = 128, 512
+DEMO_DIM, DEMO_LENGTH = 128, 256
 """Of the demo model's token embeddings and documents (``models.load_demo``)."""
 
 NOISE = 0.01
@@ -61,7 +61,7 @@ def predict(
 
     Example:
         >>> predict(5183, 200, 1400, nbits=4, pool_factor=1).embedding_bytes  # 72 a token, and centroids
-        116147104
+        99729408
     """
     if passage_words and words_a_document > passage_words:
         # Each but the first brings three quarters of its words anew.

@@ -37,9 +37,8 @@ DEMO_ENCODER_ID = "colbert_kit/demo-encoder"
 REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-DOCUMENT_LENGTH = 512
-"""Tokens of a document at most: all that the encoder has positions for. With 256, which the weights were trained at,
-nDCG@10 on 300 held-out SciFact claims was 0.698, now 0.714; abstracts have 327 tokens in place of 240."""
+DOCUMENT_LENGTH = 256
+"""Tokens of a document, as the weights were trained. 512 helps SciFact and hurts LiveQA-Med (``demo/README.md``)."""
 
 
 def load_demo(device: str | None = None, *, document_length: int = DOCUMENT_LENGTH) -> MultiVectorEncoder:

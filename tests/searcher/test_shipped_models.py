@@ -17,18 +17,18 @@ LONG = "the tide turns twice a day " * 90
 
 @pytest.mark.parametrize("load", [models.load_demo, models.load_demo_encoder])
 def test_an_index_of_another_document_length_opens_with_its_own(tmp_path, load):
-    Searcher.build(tmp_path / "index", load("cpu", document_length=256), [{"id": "a", "text": LONG}])
+    Searcher.build(tmp_path / "index", load("cpu", document_length=384), [{"id": "a", "text": LONG}])
 
     opened = Searcher.open(tmp_path / "index", device="cpu")
 
-    assert models.fingerprint(opened.model) == models.fingerprint(load("cpu", document_length=256))
-    assert opened.model.encode_document(LONG).shape[0] == 256
-    assert load("cpu").encode_document(LONG).shape[0] == 512
+    assert models.fingerprint(opened.model) == models.fingerprint(load("cpu", document_length=384))
+    assert opened.model.encode_document(LONG).shape[0] == 384
+    assert load("cpu").encode_document(LONG).shape[0] == 256
 
 
-@pytest.mark.parametrize("length", [None, "256", -1, 99_999, [256]])
+@pytest.mark.parametrize("length", [None, "384", -1, 99_999, [384]])
 def test_a_damaged_length_is_another_model(tmp_path, length):
-    Searcher.build(tmp_path, models.load_demo("cpu", document_length=256), [{"id": "a", "text": "rain"}])
+    Searcher.build(tmp_path, models.load_demo("cpu", document_length=384), [{"id": "a", "text": "rain"}])
     section = dict(Snapshot(tmp_path).manifest.sections["model"])
     section["document"] = {**section["document"], "length": length}
 
