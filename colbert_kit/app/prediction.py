@@ -61,7 +61,7 @@ def predict(
 
     Example:
         >>> predict(5183, 200, 1400, nbits=4, pool_factor=1).embedding_bytes  # 72 a token, and centroids
-        99729408
+        99727360
     """
     if passage_words and words_a_document > passage_words:
         # Each but the first brings three quarters of its words anew.
