@@ -117,7 +117,7 @@ def test_the_demo_model_is_made_of_real_pairs(shared_data, tmp_path, monkeypatch
     assert "steps=2" in capsys.readouterr().out
     made, shipped = load_file(tmp_path / "demo.safetensors"), load_file(demo.deltas_path())
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in shipped.items()}
-    assert [len((tmp_path / f"rows-{run}.jsonl").read_text().splitlines()) for run in (1, 2, 3, 4)] == [7, 7, 80, 80]
+    assert [len((tmp_path / f"rows-{run}.jsonl").read_text().splitlines()) for run in (1, 2, 3, 4)] == [7, 6, 80, 80]
     monkeypatch.setattr(demo, "deltas_path", lambda: tmp_path / "demo.safetensors")
     trained, loaded = models.ColBERT(tmp_path / "model-4", device="cpu"), models.load_demo("cpu")
     texts = ["does vitamin D prevent flu?", "tides"]

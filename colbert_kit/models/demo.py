@@ -38,7 +38,8 @@ REPO_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DOCUMENT_LENGTH = 256
-"""Tokens of a document, as the weights were trained. With earlier weights 512 helped SciFact and hurt LiveQA-Med (``demo/README.md``)."""
+"""Tokens of a document, as the weights were trained. With earlier ones 512 helped SciFact and hurt LiveQA-Med
+(``demo/README.md``)."""
 
 
 def load_demo(device: str | None = None, *, document_length: int = DOCUMENT_LENGTH) -> MultiVectorEncoder:
