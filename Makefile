@@ -41,6 +41,6 @@ spaces: ## Write the Spaces that start with SciFact, as deploy would push them, 
 	$(PYTHON) -m colbert_kit.cli deploy --studio --output build/studio
 
 DATA ?= ../shared/data/train
-demo-model: ## Train the demo model anew: two hours on two cores
+demo-model: ## Train the demo model anew: some hours of two cores
 	$(PYTHON) examples/demo_model.py $(DATA) build/demo-model
 	cp build/demo-model/demo.safetensors colbert_kit/demo/model.safetensors

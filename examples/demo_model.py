@@ -1,9 +1,9 @@
-"""The demo model: all-MiniLM-L6-v2's 384 dimensions become 128, on two cores in two hours.
+"""The demo model: all-MiniLM-L6-v2's 384 dimensions become 128, in some hours of two cores.
 
     python examples/demo_model.py DATA OUTPUT
 
 DATA is a folder of training pairs (``scifact_train``, ``docstring_pairs``, ``debian_pairs``, ``wordnet_pairs``, each
-``.jsonl.gz``). No judgement is learnt: the encoder teaches itself. The target is how similar its own 384-d tokens of
+``.jsonl.gz``). No judgement is learnt: the encoder, and in the end BM25, teach it. The target is how similar its own 384-d tokens of
 queries and documents are once each has been given a share of its text's mean, which it was trained to be pooled to; a
 projection to 128 dimensions and adapters of the upper layers learn to give those similarities by themselves: first on a
 mixture, then with more of the long abstracts. Then they learn to rank as MaxSim, the pooled vector and BM25 do together

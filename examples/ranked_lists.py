@@ -146,8 +146,9 @@ def words(queries: list[Asked], documents: list[str]) -> Matrix:
     asked = {str(place): query.text for place, query in enumerate(queries)}
     found = np.zeros((len(queries), len(documents)), dtype=np.float32)
     for query, hits in bm25_run(corpus, asked, k=500).items():
+        best = max(hits.values(), default=1.0)
         for document, score in hits.items():
-            found[int(query), int(document)] = score / max(hits.values())
+            found[int(query), int(document)] = score / best
     return found
 
 
