@@ -3,11 +3,12 @@
     python examples/demo_model.py DATA OUTPUT
 
 DATA is a folder of training pairs (``scifact_train``, ``docstring_pairs``, ``debian_pairs``, ``wordnet_pairs``, each
-``.jsonl.gz``). No judgement is learnt: the encoder, and in the end BM25, teach it. The target is how similar its own 384-d
-tokens of queries and documents are once each has been given a share of its text's mean, which it was trained to be
-pooled to; a projection to 128 dimensions and adapters of the upper layers learn to give those similarities by themselves: first
-on a mixture, then with more of the long abstracts. Then they learn to rank as MaxSim, the pooled vector and BM25 do together
-(``ranked_lists.py``). What the package ships is those weights: ``OUTPUT/demo.safetensors``.
+``.jsonl.gz``). No judgement is learnt: the encoder, and in the end BM25, teach it. The target is how similar its own
+384-d tokens of queries and documents are once each has been given a share of its text's mean, which it was trained to
+be pooled to; a projection to 128 dimensions and adapters of the upper layers learn to give those similarities by
+themselves: first on a mixture, then with more of the long abstracts. Then they learn to rank as MaxSim, the pooled
+vector and BM25 do together (``ranked_lists.py``). What the package ships is those weights:
+``OUTPUT/demo.safetensors``.
 """
 
 import argparse
