@@ -54,8 +54,8 @@ class JobArea:
         self.timer.tick(do.show, self.key, self.shown, concurrency_limit=8, concurrency_id="look at jobs", **quiet)
         canceled = self.cancel.click(do.cancel, self.key, self.shown, **quiet)
         self.timeout.input(do.offer, [self.key, self.timeout], offered, **quiet)
-        again = self.button.click(
-            do.again, [self.key, self.timeout, self.agreed, self.usd], [self.key, *self.shown], **quiet
-        )
-        self.changed = [canceled, again.then(do.offer, [self.key, self.timeout], offered, **quiet)]
+        asked = [self.key, self.timeout, self.agreed, self.usd]
+        # What is offered comes with the answer: an event after it would undo a tick made meanwhile.
+        again = self.button.click(do.again, asked, [self.key, *self.shown, *offered], **quiet)
+        self.changed = [canceled, again]
         """After these there is another job, or one has ended."""

@@ -109,12 +109,13 @@ class JobHandlers:
         self, key: str | None, timeout: int, agreed: bool, usd: float, token: gr.OAuthToken | None,
         profile: gr.OAuthProfile | None,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Launch it again, and show the new one."""
+        """Launch it again, show the new one and offer it once more; where it was refused, all but the word why stays."""
         try:
             new = self._launch_again(acting(token, profile), JobKey.parse(key or ""), int(timeout), agreed, usd)
         except ColbertKitError as error:
-            return gr.skip(), message_html(str(error)), gr.skip(), gr.skip(), gr.skip()
-        return str(new), *self.show(str(new), token, profile)
+            return gr.skip(), message_html(str(error)), *[gr.skip()] * 6
+        key = str(new)
+        return key, *self.show(key, token, profile), *self.offer(key, timeout, token, profile)
 
     def _launch_again(self, actor: Actor, key: JobKey, timeout: int, agreed: bool, usd: float) -> JobKey:
         if key.namespace is None:

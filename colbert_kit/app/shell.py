@@ -83,6 +83,9 @@ def serve(page: gr.Blocks, port: int | None = None) -> None:
         ssr_mode=False,
         run_history=False,
         show_error=False,
+        # Gradio would ask the page for itself and end the process where it takes longer than 3 s, as on a machine that
+        # is busy starting.
+        _frontend=False,
     )
 
 

@@ -1,9 +1,11 @@
-"""What works with folders and jobs of the machine, on a machine of somebody else's."""
+"""The page on a machine of somebody else's, and on one that is busy."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -29,3 +31,35 @@ def test_a_line_says_what_to_do_and_there_is_nothing_to_click(where):
     assert [[kind for kind, _ in parts] for parts in panels] == [["html"], ["html"]]
     for parts in panels:
         assert "needs a machine of your own: install colbert_kit there and start python app.py" in parts[0][1]
+
+
+# The page takes longer than the 3 s that Gradio would wait for it.
+BUSY = """
+import time, gradio
+from colbert_kit.app.shell import serve
+respond = gradio.routes.templates.TemplateResponse
+def respond_late(**what):
+    time.sleep(4)
+    return respond(**what)
+gradio.routes.templates.TemplateResponse = respond_late
+with gradio.Blocks() as page:
+    gradio.HTML("here")
+serve(page, {port})
+"""
+
+
+def test_a_page_that_comes_late_on_a_busy_machine_comes():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-u", "-c", BUSY.format(port=port)], stdout=subprocess.PIPE, text=True)
+    try:
+        while str(port) not in (line := process.stdout.readline()):
+            assert line, "the page ended"
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60).read().decode()
+        assert process.poll() is None
+        assert "here" in page
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()

@@ -134,6 +134,9 @@ def test_jobs_at_the_hub_are_listed_in_a_name_and_their_price_is_agreed_to_befor
     page.locator("#jobs-job", has_text="Tick that you agree").wait_for(timeout=WAIT)
     assert len(hub[0].jobs.all()) == 1
     page.locator("#jobs-agree-again input").check()
+    # Nothing that still follows the refusal takes the tick back.
+    page.wait_for_timeout(1500)
+    assert page.locator("#jobs-agree-again input").is_checked()
     page.locator("#jobs-again").click()
     page.locator("#jobs-list label").nth(1).wait_for(timeout=WAIT)
     assert len(hub[0].jobs.all()) == 2
