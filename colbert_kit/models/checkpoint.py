@@ -135,17 +135,12 @@ def refuse_contradictions(
     embedding_size: int | None,
     query_prefix: str | None,
     document_prefix: str | None,
-    context_share: float | None,
 ) -> None:
     """Refuse arguments that would change what a checkpoint was trained with.
 
     Raises:
         InvalidConfig: One differs; the message names it.
     """
-    if context_share is not None:
-        raise InvalidConfig(
-            f"context_share adds a layer to a bare encoder, and {name} is a late-interaction checkpoint; leave it out."
-        )
     facts = {
         "embedding_size": (embedding_size, model.get_embedding_dimension()),
         "query_prefix": (query_prefix, prompt_of(model, "query")),

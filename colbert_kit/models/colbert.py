@@ -70,8 +70,8 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             encoder.
         skiplist_words: Document tokens that are not scored. None: the checkpoint's own, punctuation for a bare
             encoder.
-        context_share: Give a bare encoder a layer more, which adds so much of its text's mean to each token embedding.
-            For encoders of BERT's kind that were trained to be pooled and not for late interaction. With 1.0 nDCG@10
+        context_share: Give the encoder a layer more, which adds so much of its text's mean to each token embedding,
+            before a projection. For those of BERT's kind that were trained to be pooled. With 1.0 nDCG@10
             of all-MiniLM-L6-v2 without a projection went from 0.566 to 0.606 on CoSQA's test queries, from 0.579 to
             0.627 on LiveQA-Med's, and from 0.707 to 0.697 on SciFact's (``docs/training.md``). None: none.
         device: ``"cpu"``, ``"cuda"`` and so on; the best there is where None.
@@ -118,8 +118,9 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             embedding_size=None if embedding_size == "auto" else embedding_size,
             query_prefix=query_prefix,
             document_prefix=document_prefix,
-            context_share=context_share,
         )
+        if context_share is not None:
+            append_context_layer(model[0], context_share)
         apply_overrides(
             model,
             query_length=query_length,

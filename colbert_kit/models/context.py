@@ -1,4 +1,4 @@
-"""One layer more for a bare encoder, which gives each token a share of its text's mean."""
+"""One layer more for an encoder, which gives each token a share of its text's mean."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ SETTINGS: dict[str, Any] = {
     "loss": "contrastive",
     "temperature": 0.05,
     "lora": {"rank": 16, "alpha": 32},
+    "dropout": 0.0,
     "learning_rate": 3e-4,
     "batch_size": 32,
     "epochs": 1,

@@ -2,7 +2,7 @@
 
 from colbert_kit.training.collator import ColBERTCollator
 from colbert_kit.training.columns import is_role, text_columns, unfolded
-from colbert_kit.training.config import LOSSES, TrainingConfig
+from colbert_kit.training.config import LOSSES, TrainingConfig, read_settings
 from colbert_kit.training.distillation import KDProcessing
 from colbert_kit.training.doctor import Finding, examine_model, examine_rows
 from colbert_kit.training.mining import mine_hard_negatives
@@ -33,6 +33,7 @@ __all__ = [
     "mine_hard_negatives",
     "pair_scores",
     "push_rows",
+    "read_settings",
     "score_with_teacher",
     "text_columns",
     "train",

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from colbert_kit.errors import InvalidConfig
 from colbert_kit.training.settings import DataSource, LoRA, Settings, TeacherSource, as_source, as_sources
 
-__all__ = ["LOSSES", "DataSource", "LoRA", "TeacherSource", "TrainingConfig"]
+__all__ = ["LOSSES", "DataSource", "LoRA", "TeacherSource", "TrainingConfig", "read_settings"]
 
 Loss = Literal[
     "contrastive", "cached_contrastive", "distillation", "margin_mse", "token_distillation", "in_batch_distillation"
@@ -64,7 +64,8 @@ class TrainingConfig(Settings):
     skiplist_words: tuple[str, ...] | None = None
     """Document tokens that are not scored; the checkpoint's own or punctuation where None. Leave it empty for code."""
     context_share: Annotated[float, Field(gt=0)] | None = None
-    """A layer more for a bare encoder, which adds so much of its text's mean to each token; none where None."""
+    """A layer more, which adds so much of its text's mean to each token; none where None. A model that has one gets
+    another."""
 
     train: Annotated[tuple[DataSource, ...], BeforeValidator(as_sources), Field(min_length=1)]
     """Rows to learn from: one source or several, each a path or a mapping. A batch holds rows of one of them."""
@@ -196,14 +197,9 @@ class TrainingConfig(Settings):
         Raises:
             InvalidConfig: The file cannot be read or holds no such config.
         """
+        values = read_settings(path)
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidConfig(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise InvalidConfig(f"{path} must hold settings ('model: ...'), got {type(values).__name__}.")
-        try:
-            return cls(**{str(key): value for key, value in values.items()})
+            return cls(**values)
         except InvalidConfig as error:
             raise InvalidConfig(f"{path}: {error}") from None
 
@@ -213,3 +209,18 @@ class TrainingConfig(Settings):
         as_json = Path(path).suffix == ".json"
         text = json.dumps(values, indent=2) if as_json else yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         Path(path).write_text(text + ("\n" if as_json else ""), encoding="utf-8")
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read settings, some or all of ``TrainingConfig``'s, from YAML or JSON.
+
+    Raises:
+        InvalidConfig: The file cannot be read or holds no settings.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidConfig(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InvalidConfig(f"{path} must hold settings ('model: ...'), got {type(values).__name__}.")
+    return {str(key): value for key, value in values.items()}

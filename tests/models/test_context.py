@@ -73,8 +73,15 @@ def test_a_share_that_is_none_is_refused(share: float, encoder_folder: Callable[
         build(encoder_folder("bert"), share)
 
 
-def test_a_checkpoint_is_not_given_another_layer(encoder_folder: Callable[[str], Path], tmp_path: Path):
-    build(encoder_folder("bert"), 1.0).save_pretrained(str(tmp_path / "model"))
+def test_a_checkpoint_gets_the_layer_before_its_projection(encoder_folder: Callable[[str], Path], tmp_path: Path):
+    arguments = BARE | {"embedding_size": 8}
+    models.ColBERT(encoder_folder("bert"), document_length=LENGTH, **arguments).save_pretrained(str(tmp_path / "model"))
+    plain = models.ColBERT(tmp_path / "model", device="cpu")
 
-    with pytest.raises(InvalidConfig, match=r"adds a layer to a bare encoder, and .* is a late-interaction checkpoint"):
-        models.ColBERT(tmp_path / "model", context_share=1.0)
+    found = models.ColBERT(tmp_path / "model", context_share=0.7, device="cpu").encode_document(TEXTS[1])
+
+    with torch.no_grad():
+        tokens = plain[0].model(**plain.tokenizer(TEXTS[1], return_tensors="pt")).last_hidden_state[0]
+        given = torch.nn.functional.layer_norm(tokens + 0.7 * tokens.mean(0), tokens.shape[1:])
+        expected = given @ plain[1].linear.weight.T
+    torch.testing.assert_close(found, expected / expected.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)

@@ -122,3 +122,18 @@ def test_a_corpus_with_titles_knows_the_positives_without_them(tiny_model_folder
 
     assert result.measured[0].documents == len(texts)
     assert "not in the corpus" not in caplog.text
+
+
+def test_the_command_takes_settings_of_training_from_a_file(call, refused, tiny_model_folder, pairs, tmp_path):
+    settings, output = tmp_path / "settings.yaml", tmp_path / "out"
+    arguments = ("adapt", "--pairs", pairs, "--model", tiny_model_folder, "--output", output, "--settings", settings)
+    for wrong, message in [("epoch: 2", "epoch is no setting"), ("loss: distillation", "adapt has no teacher")]:
+        settings.write_text(wrong)
+        assert message in refused(*arguments)
+    assert not output.exists()
+    settings.write_text("max_steps: 2\neval_steps: 1\nlora: null\nlearning_rate: 4.0e-7\ndevice: cpu\n")
+
+    code, said, _ = call(*arguments)
+
+    assert (code, "| held-out pairs | 30 |" in said) == (0, True)
+    assert '"learning_rate": 4e-7' in (output / "report.md").read_text()
