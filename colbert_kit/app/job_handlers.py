@@ -109,7 +109,7 @@ class JobHandlers:
         self, key: str | None, timeout: int, agreed: bool, usd: float, token: gr.OAuthToken | None,
         profile: gr.OAuthProfile | None,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Launch it again, show the new one and offer it once more; where it was refused, all but the word why stays."""
+        """Launch it again, show the new one and offer it; where it was refused, all but the word why stays."""
         try:
             new = self._launch_again(acting(token, profile), JobKey.parse(key or ""), int(timeout), agreed, usd)
         except ColbertKitError as error:
