@@ -120,7 +120,8 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             document_prefix=document_prefix,
         )
         if context_share is not None:
-            append_context_layer(model[0], context_share)
+            first: Any = model[0]
+            append_context_layer(first, context_share)
         apply_overrides(
             model,
             query_length=query_length,
