@@ -119,9 +119,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
             query_prefix=query_prefix,
             document_prefix=document_prefix,
         )
-        if context_share is not None:
-            first: Any = model[0]
-            append_context_layer(first, context_share)
+        append_context_layer(model[0], context_share)
         apply_overrides(
             model,
             query_length=query_length,
@@ -137,8 +135,7 @@ def ColBERT(  # noqa: PLR0913 - the name late-interaction users know; its argume
                 name, subfolder=contents.encoder_path, model_kwargs=model_kwargs, **hub_arguments
             )
         ensure_pad_token(encoder)
-        if context_share is not None:
-            append_context_layer(encoder, context_share)
+        append_context_layer(encoder, context_share)
         _set_lengths(
             encoder,
             query_length or QUERY_LENGTH,

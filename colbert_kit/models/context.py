@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import torch
-from sentence_transformers.base.modules import Transformer
 from torch import nn
 
 from colbert_kit.errors import InvalidConfig
@@ -20,29 +19,31 @@ PARTS = ("attention.self.query", "attention.self.key", "attention.self.value", "
 
 
 @torch.no_grad()
-def append_context_layer(transformer: Transformer, share: float) -> None:
+def append_context_layer(transformer: nn.Module, share: float | None) -> None:
     """Append a layer after which a token embedding x is LayerNorm(x + ``share`` * mean of its text's x).
 
     It is a layer of the encoder's own kind: it attends to all tokens alike, passes on what they are, and its
     feed-forward part adds nothing. So the model is saved, loaded and trained as any other.
 
     Args:
-        transformer: An encoder of BERT's kind.
-        share: Of the mean, more than 0.
+        transformer: A model's first module, around an encoder of BERT's kind.
+        share: Of the mean, more than 0. None: nothing is appended.
 
     Raises:
         InvalidConfig: ``share`` is not positive, or the encoder is of another kind.
     """
+    if share is None:
+        return
     if not 0 < share < math.inf:
         raise InvalidConfig(f"context_share must be more than 0, got {share!r}.")
-    encoder = getattr(transformer.model, "encoder", None)
-    layers = getattr(encoder, "layer", None)
+    model: Any = transformer.model
+    layers = getattr(getattr(model, "encoder", None), "layer", None)
     last = layers[-1] if isinstance(layers, nn.ModuleList) else nn.Module()
     names = {name for name, _ in last.named_modules()}
     if not isinstance(layers, nn.ModuleList) or not names.issuperset(PARTS):
         raise InvalidConfig(
             "context_share needs an encoder whose layers are those of BERT, RoBERTa or XLM-R, got "
-            f"{type(transformer.model).__name__}."
+            f"{type(model).__name__}."
         )
     layer = copy.deepcopy(last)
     for name in PARTS:
@@ -59,4 +60,4 @@ def append_context_layer(transformer: Transformer, share: float) -> None:
         if hasattr(module, "layer_idx"):
             module.layer_idx = len(layers)
     layers.append(layer)
-    transformer.model.config.num_hidden_layers = len(layers)
+    model.config.num_hidden_layers = len(layers)
