@@ -42,7 +42,13 @@ def adapt(
     evaluate_on: Annotated[
         list[str] | None, typer.Option("--eval", help="A BEIR folder to measure on as well, 'path:split'.")
     ] = None,
-    num_negatives: Annotated[int, typer.Option(min=1, help="Mined for a query at most.")] = 1,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="A cross-encoder, dense or ColBERT model: its rankings are learnt in place of the pairs'."),
+    ] = None,
+    num_negatives: Annotated[
+        int | None, typer.Option(min=1, help="Mined for a query at most: 1; with a teacher just so many: 7.")
+    ] = None,
     settings: Annotated[
         Path | None, typer.Option(help="A YAML or JSON file of TrainingConfig's fields, over the recipe's own.")
     ] = None,
@@ -53,8 +59,8 @@ def adapt(
     given = {} if settings is None else training.read_settings(settings)
     with told() as on_progress:
         result = recipes.adapt(
-            model, pairs, output, corpus=corpus, evaluate_on=evaluate_on or (), num_negatives=num_negatives,
-            settings=given, on_progress=on_progress,
+            model, pairs, output, corpus=corpus, evaluate_on=evaluate_on or (), teacher=teacher,
+            num_negatives=num_negatives, settings=given, on_progress=on_progress,
         )  # fmt: skip
     typer.echo((output / "report.md").read_text().partition("```json")[0].strip())
     typer.echo(f"Model: {result.model_dir}")

@@ -20,6 +20,7 @@ from colbert_kit.models.pushing import push_to_hub
 from colbert_kit.models.pylate_export import export_pylate
 from colbert_kit.models.quiet import without_library_bars
 from colbert_kit.models.recipe import check_lengths
+from colbert_kit.models.scorers import load_scorer
 from colbert_kit.models.spans import document_spans, query_spans
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "inference_model",
     "load_demo",
     "load_demo_encoder",
+    "load_scorer",
     "pool_tokens",
     "prompt_of",
     "published_as",

@@ -47,12 +47,16 @@ class Contents:
         encoder_path: The sub-folder of the encoder in it, ``""`` mostly.
         is_pylate_v1: Whether its ``modules.json`` must be repaired before it can be loaded.
         commit: Of the repository; None for a folder.
+        is_cross_encoder: Whether it scores a query and a document read together.
+        is_dense: Whether it gives one vector a text.
     """
 
     is_late_interaction: bool
     encoder_path: str = ""
     is_pylate_v1: bool = False
     commit: str | None = None
+    is_cross_encoder: bool = False
+    is_dense: bool = False
 
 
 def look_at(name: str, revision: str | None, token: str | None) -> Contents:
@@ -84,16 +88,23 @@ def look_at(name: str, revision: str | None, token: str | None) -> Contents:
     architectures = config.get("architectures") or []
     if any(one == "HF_ColBERT" or one.endswith("ForRetrieval") for one in architectures):
         return Contents(is_late_interaction=True, commit=commit)
+    is_cross_encoder = any(one.endswith("ForSequenceClassification") for one in architectures)
     if modules is None:
-        return Contents(is_late_interaction=False, commit=commit)
+        return Contents(is_late_interaction=False, commit=commit, is_cross_encoder=is_cross_encoder)
     settings = read("config_sentence_transformers.json") or {}
     is_pylate = any(str(module.get("type", "")).startswith("pylate.") for module in modules)
     is_named = settings.get("model_type") in ("ColBERT", "MultiVectorEncoder")
     if is_pylate or is_named or any(key in settings for key in MARKER_KEYS):
         is_old = any(module.get("type") == OLD_DENSE for module in modules)
         return Contents(is_late_interaction=True, is_pylate_v1=is_old, commit=commit)
-    encoder_path = modules[0].get("path", "") if modules else ""
-    return Contents(is_late_interaction=False, encoder_path=encoder_path, commit=commit)
+    is_cross_encoder = is_cross_encoder or settings.get("model_type") == "CrossEncoder"
+    return Contents(
+        is_late_interaction=False,
+        encoder_path=modules[0].get("path", "") if modules else "",
+        commit=commit,
+        is_cross_encoder=is_cross_encoder,
+        is_dense=not is_cross_encoder and any("Pooling" in str(module.get("type", "")) for module in modules),
+    )
 
 
 @contextmanager

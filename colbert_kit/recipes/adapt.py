@@ -20,9 +20,10 @@ from colbert_kit.errors import InvalidConfig, InvalidData, MissingExtra
 from colbert_kit.evaluation import bm25_run, compare_paired, measure_queries, search_run
 from colbert_kit.folders import sync_path, write_durably
 from colbert_kit.progress import OnProgress
+from colbert_kit.recipes.lists import scored_lists
 from colbert_kit.recipes.report import MEASURE, AdaptResult, Measured, write_report
 from colbert_kit.searcher import Searcher
-from colbert_kit.training import DataSource, TrainingConfig, load_rows, mine_hard_negatives, train
+from colbert_kit.training import DataSource, Teacher, TrainingConfig, load_rows, mine_hard_negatives, train
 from colbert_kit.training.columns import normalized
 from colbert_kit.training.mining import pairs_of
 
@@ -30,8 +31,10 @@ __all__ = ["adapt"]
 
 logger = logging.getLogger(__name__)
 
-ABOUT, ROWS = "adapt.json", "rows.parquet"
+ABOUT, ROWS, SCORES = "adapt.json", "rows.parquet", "scores"
 TEST_SHARE, MOST_TEST_QUERIES = 0.1, 500
+NEGATIVES, LISTED = 1, 7
+"""Of a query, to tell its positive from; and beside the positive, in a list that a teacher scores."""
 SETTINGS: dict[str, Any] = {
     "loss": "contrastive",
     "temperature": 0.05,
@@ -45,6 +48,8 @@ SETTINGS: dict[str, Any] = {
     "eval_documents": 500,
 }
 """Of the training, where the caller gives none."""
+TAUGHT = SETTINGS | {"loss": "distillation", "normalize_scores": False, "temperature": 1.0, "batch_size": 8}
+"""With a teacher."""
 
 Texts = dict[str, str]
 
@@ -56,17 +61,18 @@ def adapt(
     *,
     corpus: str | None = None,
     evaluate_on: Iterable[str] = (),
-    num_negatives: int = 1,
+    teacher: str | Teacher | None = None,
+    num_negatives: int | None = None,
     settings: Mapping[str, Any] | None = None,
     on_progress: OnProgress | None = None,
 ) -> AdaptResult:
     """Fine-tune a model on pairs of your own, and measure what it is worth.
 
     A tenth of the queries (500 at most) is set apart and never learnt from, nor are those of ``evaluate_on``. For the
-    others hard negatives are mined
-    with the start model, and adapters are trained and merged. Then start model, adapted model and BM25 search the
-    corpus for the queries set apart. Unless the adapted model wins by more than chance (paired permutation test, 5 %),
-    the report says that it was not shown to be better.
+    others hard negatives are mined with the start model, and adapters are trained and merged: to tell a positive from
+    them, or, where there is a teacher, to rank lists as the teacher and the start model do together. Then start model,
+    adapted model and BM25 search the corpus for the queries set apart. Unless the adapted model wins by more than
+    chance (paired permutation test, 5 %), the report says that it was not shown to be better.
 
     Args:
         model: A folder or Hub repository, or ``"demo"``.
@@ -75,7 +81,8 @@ def adapt(
             was stopped is gone on with.
         corpus: What to search: as ``data.read_corpus``. The pairs' positives where None.
         evaluate_on: BEIR folders to measure on as well, ``"path:split"``.
-        num_negatives: Mined for a query at most.
+        teacher: A cross-encoder, a dense or a late-interaction model: a folder, a Hub repository, or the model itself.
+        num_negatives: Mined for a query: at most so many, 1 where None; with a teacher just so many, 7 where None.
         settings: Of ``TrainingConfig``, over the recipe's own.
         on_progress: Called as work is done.
 
@@ -88,8 +95,12 @@ def adapt(
         >>> adapt("demo", "pairs.jsonl", "my-model", corpus="corpus.jsonl").is_better  # doctest: +SKIP
     """
     folder = Path(output)
-    config = _config(model, folder, settings or {})
+    config = _config(model, folder, settings or {}, with_teacher=teacher is not None)
     _check_libraries(config)
+    taught_by = teacher if isinstance(teacher, str) else type(teacher).__name__
+    if isinstance(teacher, str):
+        teacher = models.load_scorer(teacher, device=config.device)
+    number = num_negatives or (NEGATIVES if teacher is None else LISTED)
     source = pairs if isinstance(pairs, DataSource) else DataSource(path=pairs)
     rows = [{"query": query, "positive": positive} for query, positive in pairs_of(load_rows(source))]
     learnt, held = _split(rows, config.seed)
@@ -97,12 +108,12 @@ def adapt(
     collections = {"held-out pairs": _judged(held, documents)} | {name: _beir(name) for name in evaluate_on}
     asked = {normalized(text) for queries, _, _ in collections.values() for text in queries.values()}
     learnt = [row for row in learnt if normalized(row["query"]) not in asked]
-    _claim(folder, config, {"pairs": rows, "corpus": documents, "num_negatives": num_negatives})
+    made_of = {"pairs": rows, "corpus": documents, "num_negatives": number}
+    _claim(folder, config, made_of if teacher is None else made_of | {"teacher": taught_by})
     with tempfile.TemporaryDirectory(prefix="colbert-kit-adapt-") as scratch:
         before = _index(models.ColBERT(config.model, device=config.device), documents, scratch, on_progress)
         if not (folder / ROWS).exists():
-            mined = mine_hard_negatives(before, learnt, num_negatives=num_negatives, on_progress=on_progress)
-            _write_rows(mined, folder / ROWS)
+            _write_rows(_to_learn(before, learnt, teacher, number, config, folder, on_progress), folder / ROWS)
         if not (config.folder / "training_result.json").exists():
             train(config, on_progress=on_progress)
         after = models.ColBERT(config.folder, device=config.device)
@@ -110,21 +121,39 @@ def adapt(
             _measure(name, before, after, *parts, scratch, on_progress) for name, parts in collections.items()
         )
     result = AdaptResult(config.folder, measured, measured[0].comparison.is_better)
-    write_report(result, folder, config)
+    write_report(result, folder, config, teacher=None if teacher is None else taught_by)
     return result
 
 
-def _config(model: str, folder: Path, settings: Mapping[str, Any]) -> TrainingConfig:
+def _to_learn(
+    start: Searcher,
+    pairs: list[dict[str, str]],
+    teacher: Teacher | None,
+    number: int,
+    config: TrainingConfig,
+    folder: Path,
+    on_progress: OnProgress | None,
+) -> Dataset:
+    if teacher is None:
+        return mine_hard_negatives(start, pairs, num_negatives=number, on_progress=on_progress)
+    return scored_lists(
+        start, pairs, teacher, folder / SCORES, num_negatives=number, seed=config.seed, on_progress=on_progress
+    )
+
+
+def _config(model: str, folder: Path, settings: Mapping[str, Any], *, with_teacher: bool) -> TrainingConfig:
     if taken := {"model", "train", "eval", "output_dir"} & settings.keys():
         raise InvalidConfig(f"adapt sets {', '.join(sorted(taken))} itself; leave it out of settings.")
     config = TrainingConfig(
-        **{**SETTINGS, **settings},
+        **{**(TAUGHT if with_teacher else SETTINGS), **settings},
         model=str(models.demo_folder()) if model == "demo" else model,
         train=(DataSource(path=str(folder / ROWS)),),
         output_dir=folder / "model",
     )
-    if "contrastive" not in config.loss:
-        raise InvalidConfig(f"adapt has no teacher: loss is contrastive or cached_contrastive, got {config.loss!r}.")
+    allowed = ("distillation",) if with_teacher else ("contrastive", "cached_contrastive")
+    if config.loss not in allowed:
+        which = "with a teacher" if with_teacher else "without a teacher"
+        raise InvalidConfig(f"{which} the loss of adapt is {' or '.join(allowed)}, got {config.loss!r}.")
     return config
 
 

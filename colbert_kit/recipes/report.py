@@ -52,13 +52,14 @@ class AdaptResult:
     is_better: bool
 
 
-def write_report(result: AdaptResult, folder: Path, config: TrainingConfig) -> None:
+def write_report(result: AdaptResult, folder: Path, config: TrainingConfig, teacher: str | None = None) -> None:
     """Write ``report.md`` for people, and then ``report.json``, which says that the work is finished.
 
     Args:
         result: What came of it.
         folder: Where.
         config: The training.
+        teacher: Whose rankings were learnt, beside the start model's own; None where it was the pairs.
     """
     first = result.measured[0].comparison
     verdict = (
@@ -66,10 +67,11 @@ def write_report(result: AdaptResult, folder: Path, config: TrainingConfig) -> N
         if result.is_better
         else f"not shown to be better than its start model on the held-out pairs (p = {first.p_value:.2f})"
     )
+    learnt = "" if teacher is None else f", and learnt to rank as it does together with `{teacher}`"
     lines = [
         "# Adapted model",
         "",
-        f"Started from `{config.model}`. It is {verdict}.",
+        f"Started from `{config.model}`{learnt}. It is {verdict}.",
         "",
         "| collection | queries | documents | BM25 | start model | adapted | difference, 95 % interval | p |",
         "|---|---|---|---|---|---|---|---|",
