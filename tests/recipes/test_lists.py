@@ -69,7 +69,7 @@ def test_the_start_models_scores_are_its_maxsim(start, tmp_path):
             assert score == pytest.approx(float((query @ document.T).amax(1).sum()), rel=0.02)
 
 
-def test_a_list_has_the_querys_positive_and_none_of_its_documents_twice(start, tmp_path):
+def test_a_list_has_the_positive_of_its_query_and_none_of_its_documents_twice(start, tmp_path):
     rows = scored_lists(start, PAIRS[:40], knows, tmp_path, num_negatives=5, seed=1)
 
     for pair, row in zip(PAIRS[:40], rows, strict=True):
