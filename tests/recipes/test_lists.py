@@ -100,7 +100,7 @@ def test_a_corpus_that_is_smaller_than_a_list_is_an_error(start, tmp_path):
         scored_lists(start, PAIRS[:2], knows, tmp_path, num_negatives=60, seed=1)
 
 
-def test_a_model_learns_from_a_teacher_what_no_pair_it_saw_says(tiny_model_folder, tmp_path):
+def test_what_was_learnt_from_a_teacher_is_measured_on_queries_that_were_not(tiny_model_folder, tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join(map(json.dumps, random.Random(2).sample(PAIRS, len(PAIRS)))))
 
@@ -113,7 +113,7 @@ def test_a_model_learns_from_a_teacher_what_no_pair_it_saw_says(tiny_model_folde
     assert "as it does together with `function`" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_the_command_takes_a_teacher_of_any_kind_by_its_name(call, refused, tiny_model_folder, dense_folder, tmp_path):
+def test_the_command_takes_a_dense_teacher_by_its_name_and_refuses_a_bare_encoder(call, refused, tiny_model_folder, dense_folder, tmp_path):
     path, settings, bare = tmp_path / "pairs.jsonl", tmp_path / "settings.yaml", tmp_path / "bare"
     path.write_text("\n".join(map(json.dumps, PAIRS)))
     settings.write_text("max_steps: 2\neval_steps: 1\nlora: null\ndevice: cpu\n")
