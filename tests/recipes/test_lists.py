@@ -113,7 +113,9 @@ def test_what_was_learnt_from_a_teacher_is_measured_on_queries_that_were_not(tin
     assert "as it does together with `function`" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_the_command_takes_a_dense_teacher_by_its_name_and_refuses_a_bare_encoder(call, refused, tiny_model_folder, dense_folder, tmp_path):
+def test_the_command_takes_a_dense_teacher_by_its_name_and_refuses_a_bare_encoder(
+    call, refused, tiny_model_folder, dense_folder, tmp_path
+):
     path, settings, bare = tmp_path / "pairs.jsonl", tmp_path / "settings.yaml", tmp_path / "bare"
     path.write_text("\n".join(map(json.dumps, PAIRS)))
     settings.write_text("max_steps: 2\neval_steps: 1\nlora: null\ndevice: cpu\n")
