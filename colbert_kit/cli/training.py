@@ -44,7 +44,10 @@ def adapt(
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="A cross-encoder, dense or ColBERT model: its rankings are learnt in place of the pairs'."),
+        typer.Option(
+            help="A cross-encoder or ColBERT model: its rankings are learnt in place of the pairs'. A dense model: "
+            "[CLS] and [SEP] learn its vectors, after the pairs."
+        ),
     ] = None,
     num_negatives: Annotated[
         int | None, typer.Option(min=1, help="Mined for a query at most: 1; with a teacher just so many: 7.")

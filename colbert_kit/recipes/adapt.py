@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from sentence_transformers import MultiVectorEncoder
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 from colbert_kit import data, models
 from colbert_kit.errors import InvalidConfig, InvalidData, MissingExtra
 from colbert_kit.evaluation import bm25_run, compare_paired, measure_queries, search_run
-from colbert_kit.folders import sync_path, write_durably
+from colbert_kit.folders import write_durably
 from colbert_kit.progress import OnProgress
 from colbert_kit.recipes.lists import scored_lists
+from colbert_kit.recipes.pooled import learn_pooled
 from colbert_kit.recipes.report import MEASURE, AdaptResult, Measured, write_report
+from colbert_kit.recipes.rows import write_rows
 from colbert_kit.searcher import Searcher
 from colbert_kit.training import DataSource, Teacher, TrainingConfig, load_rows, mine_hard_negatives, train
 from colbert_kit.training.columns import normalized
@@ -49,7 +51,7 @@ SETTINGS: dict[str, Any] = {
 }
 """Of the training, where the caller gives none."""
 TAUGHT = SETTINGS | {"loss": "distillation", "normalize_scores": False, "temperature": 1.0, "batch_size": 8}
-"""With a teacher."""
+"""With a teacher that scores pairs."""
 
 Texts = dict[str, str]
 
@@ -70,9 +72,10 @@ def adapt(
 
     A tenth of the queries (500 at most) is set apart and never learnt from, nor are those of ``evaluate_on``. For the
     others hard negatives are mined with the start model, and adapters are trained and merged: to tell a positive from
-    them, or, where there is a teacher, to rank lists as the teacher and the start model do together. Then start model,
-    adapted model and BM25 search the corpus for the queries set apart. Unless the adapted model wins by more than
-    chance (paired permutation test, 5 %), the report says that it was not shown to be better.
+    them, or, where the teacher scores pairs, to rank lists as it and the start model do together. Where the teacher is
+    a dense model, pairs are learnt first; then [CLS] and [SEP] learn what its vectors say of texts, and all other
+    tokens stay. Start model, adapted model and BM25 search the corpus for the queries set apart. Unless the adapted
+    model wins by more than chance (paired permutation test, 5 %), the report says that it was not shown to be better.
 
     Args:
         model: A folder or Hub repository, or ``"demo"``.
@@ -81,8 +84,10 @@ def adapt(
             was stopped is gone on with.
         corpus: What to search: as ``data.read_corpus``. The pairs' positives where None.
         evaluate_on: BEIR folders to measure on as well, ``"path:split"``.
-        teacher: A cross-encoder, a dense or a late-interaction model: a folder, a Hub repository, or the model itself.
-        num_negatives: Mined for a query: at most so many, 1 where None; with a teacher just so many, 7 where None.
+        teacher: A folder or a Hub repository: a cross-encoder or a late-interaction model, whose scores are learnt, or
+            a dense model, whose vectors are. Of the first two also the model itself, or a function.
+        num_negatives: Mined for a query: at most so many, 1 where None; to be scored by a teacher just so many, 7 where
+            None.
         settings: Of ``TrainingConfig``, over the recipe's own.
         on_progress: Called as work is done.
 
@@ -95,12 +100,11 @@ def adapt(
         >>> adapt("demo", "pairs.jsonl", "my-model", corpus="corpus.jsonl").is_better  # doctest: +SKIP
     """
     folder = Path(output)
-    config = _config(model, folder, settings or {}, with_teacher=teacher is not None)
-    _check_libraries(config)
     taught_by = teacher if isinstance(teacher, str) else type(teacher).__name__
-    if isinstance(teacher, str):
-        teacher = models.load_scorer(teacher, device=config.device)
-    number = num_negatives or (NEGATIVES if teacher is None else LISTED)
+    scorer, pooled = _loaded(teacher, (settings or {}).get("device"))
+    config = _config(model, folder, settings or {}, with_scores=scorer is not None, with_pooled=pooled is not None)
+    _check_libraries(config)
+    number = num_negatives or (NEGATIVES if scorer is None else LISTED)
     source = pairs if isinstance(pairs, DataSource) else DataSource(path=pairs)
     rows = [{"query": query, "positive": positive} for query, positive in pairs_of(load_rows(source))]
     learnt, held = _split(rows, config.seed)
@@ -113,15 +117,18 @@ def adapt(
     with tempfile.TemporaryDirectory(prefix="colbert-kit-adapt-") as scratch:
         before = _index(models.ColBERT(config.model, device=config.device), documents, scratch, on_progress)
         if not (folder / ROWS).exists():
-            _write_rows(_to_learn(before, learnt, teacher, number, config, folder, on_progress), folder / ROWS)
+            write_rows(_to_learn(before, learnt, scorer, number, config, folder, on_progress), folder / ROWS)
         if not (config.folder / "training_result.json").exists():
             train(config, on_progress=on_progress)
-        after = models.ColBERT(config.folder, device=config.device)
+        configs = [config]
+        if pooled is not None:
+            configs.append(learn_pooled(config, learnt, pooled, folder, on_progress=on_progress))
+        after = models.ColBERT(folder / "model", device=config.device)
         measured = tuple(
             _measure(name, before, after, *parts, scratch, on_progress) for name, parts in collections.items()
         )
-    result = AdaptResult(config.folder, measured, measured[0].comparison.is_better)
-    write_report(result, folder, config, teacher=None if teacher is None else taught_by)
+    result = AdaptResult(folder / "model", measured, measured[0].comparison.is_better)
+    write_report(result, folder, configs, teacher=None if scorer is None else taught_by)
     return result
 
 
@@ -141,18 +148,32 @@ def _to_learn(
     )
 
 
-def _config(model: str, folder: Path, settings: Mapping[str, Any], *, with_teacher: bool) -> TrainingConfig:
+def _loaded(teacher: str | Teacher | None, device: str | None) -> tuple[Teacher | None, str | None]:
+    """What scores pairs, or the name of what has vectors to be learnt."""
+    loaded = models.load_scorer(teacher, device=device) if isinstance(teacher, str) else teacher
+    if not isinstance(loaded, SentenceTransformer):
+        return loaded, None
+    if not isinstance(teacher, str):
+        raise InvalidConfig(
+            "adapt takes a dense teacher by its name, a folder or a Hub repository, not the model itself."
+        )
+    return None, teacher
+
+
+def _config(
+    model: str, folder: Path, settings: Mapping[str, Any], *, with_scores: bool, with_pooled: bool
+) -> TrainingConfig:
     if taken := {"model", "train", "eval", "output_dir"} & settings.keys():
         raise InvalidConfig(f"adapt sets {', '.join(sorted(taken))} itself; leave it out of settings.")
     config = TrainingConfig(
-        **{**(TAUGHT if with_teacher else SETTINGS), **settings},
+        **{**(TAUGHT if with_scores else SETTINGS), **settings},
         model=str(models.demo_folder()) if model == "demo" else model,
         train=(DataSource(path=str(folder / ROWS)),),
-        output_dir=folder / "model",
+        output_dir=folder / ("model-of-pairs" if with_pooled else "model"),
     )
-    allowed = ("distillation",) if with_teacher else ("contrastive", "cached_contrastive")
+    allowed = ("distillation",) if with_scores else ("contrastive", "cached_contrastive")
     if config.loss not in allowed:
-        which = "with a teacher" if with_teacher else "without a teacher"
+        which = "with a teacher that scores" if with_scores else "without one"
         raise InvalidConfig(f"{which} the loss of adapt is {' or '.join(allowed)}, got {config.loss!r}.")
     return config
 
@@ -270,10 +291,3 @@ def _measure(
     bm25 = measure_queries(bm25_run(documents, queries), qrels, MEASURE)
     comparison = compare_paired(*(measure_queries(run, qrels, MEASURE) for run in runs))
     return Measured(name, len(qrels), len(documents), float(np.mean(list(bm25.values()))), comparison)
-
-
-def _write_rows(rows: Dataset, path: Path) -> None:
-    temporary = path.with_suffix(".new")
-    rows.to_parquet(str(temporary))
-    sync_path(temporary)
-    temporary.replace(path)

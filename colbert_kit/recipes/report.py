@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,13 +53,15 @@ class AdaptResult:
     is_better: bool
 
 
-def write_report(result: AdaptResult, folder: Path, config: TrainingConfig, teacher: str | None = None) -> None:
+def write_report(
+    result: AdaptResult, folder: Path, configs: Sequence[TrainingConfig], teacher: str | None = None
+) -> None:
     """Write ``report.md`` for people, and then ``report.json``, which says that the work is finished.
 
     Args:
         result: What came of it.
         folder: Where.
-        config: The training.
+        configs: The trainings, in their order.
         teacher: Whose rankings were learnt, beside the start model's own; None where it was the pairs.
     """
     first = result.measured[0].comparison
@@ -68,10 +71,12 @@ def write_report(result: AdaptResult, folder: Path, config: TrainingConfig, teac
         else f"not shown to be better than its start model on the held-out pairs (p = {first.p_value:.2f})"
     )
     learnt = "" if teacher is None else f", and learnt to rank as it does together with `{teacher}`"
+    if pooled := configs[-1].pooled_teacher:
+        learnt += f"; its [CLS] and [SEP] learnt the vectors of `{pooled.path}`"
     lines = [
         "# Adapted model",
         "",
-        f"Started from `{config.model}`{learnt}. It is {verdict}.",
+        f"Started from `{configs[0].model}`{learnt}. It is {verdict}.",
         "",
         "| collection | queries | documents | BM25 | start model | adapted | difference, 95 % interval | p |",
         "|---|---|---|---|---|---|---|---|",
@@ -84,7 +89,8 @@ def write_report(result: AdaptResult, folder: Path, config: TrainingConfig, teac
             f"{found.p_value:.4f} |"
         )
     lines += ["", f"{MEASURE}, through an index with default settings; paired permutation test. The recipe:", ""]
-    lines += ["```json", config.model_dump_json(indent=2, exclude={"output_dir"}), "```"]
+    for config in configs:
+        lines += ["```json", config.model_dump_json(indent=2, exclude={"output_dir"}), "```"]
     (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     said = asdict(result) | {"model_dir": str(result.model_dir)}
     write_durably(folder / "report.json", json.dumps(said, indent=2))

@@ -88,6 +88,9 @@ class TrainingConfig(Settings):
     teacher_context: float = Field(default=0.0, ge=0)
     """Token distillation: so much of its text's mean is added to each of a teacher's token embeddings. In-batch
     distillation: so much of the cosine of the texts' means is added to its scores."""
+    pooled_teacher: Annotated[TeacherSource | None, BeforeValidator(as_source)] = None
+    """Token distillation: a dense model besides, whose vector of a text its [CLS] and [SEP] learn; all other tokens
+    learn from ``teachers``, the start model for one."""
     keep_teachers: Path | None = None
     """A folder in which the teachers' token embeddings are kept, so that a text is encoded once for all runs."""
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -178,6 +181,8 @@ class TrainingConfig(Settings):
             raise ValueError(f"teachers go with the losses {' and '.join(WITH_TEACHERS)}, which need one or more")
         if (self.keep_teachers is not None or self.teacher_context) and not self.teachers:
             raise ValueError("keep_teachers or teacher_context is given, and there are no teachers")
+        if self.pooled_teacher is not None and self.loss != "token_distillation":
+            raise ValueError(f"pooled_teacher goes with the loss token_distillation, got {self.loss}")
         if self.freeze_encoder and self.lora is not None:
             raise ValueError(
                 "freeze_encoder trains the projection alone, lora trains adapters of the encoder; choose one"

@@ -30,7 +30,14 @@ from colbert_kit.training.holdout import hold_out
 from colbert_kit.training.output import begin, find_start, finish
 from colbert_kit.training.reporting import Report
 from colbert_kit.training.sources import load_rows
-from colbert_kit.training.trainer import check_model, load_teachers, make_trainer, metric_of, projection_of
+from colbert_kit.training.trainer import (
+    check_model,
+    load_pooled_teacher,
+    load_teachers,
+    make_trainer,
+    metric_of,
+    projection_of,
+)
 
 __all__ = ["TrainingResult", "examine_config", "train"]
 
@@ -102,7 +109,8 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
         if is_first_process():
             make_folder(config.folder)
             stack.enter_context(locked(config.folder))
-        trainer = make_trainer(config, model, rows, evaluator, teachers)
+        pooled = load_pooled_teacher(config, rows)
+        trainer = make_trainer(config, model, rows, evaluator, teachers, pooled)
         trainer.add_callback(Report(metric_of(evaluator), on_progress))
         if is_first_process():
             begin(config, resumed)
@@ -155,6 +163,7 @@ def examine_config(config: TrainingConfig) -> list[Finding]:
         model = _load_model(config)
         check_model(config, model, load_teachers(config))
         rows, evaluator = hold_out(config, _load_sources(config))
+        load_pooled_teacher(config, rows)
         return examine_run(config, model, rows, evaluator)
 
 

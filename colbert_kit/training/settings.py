@@ -65,10 +65,11 @@ def as_source(value: Any) -> Any:  # noqa: ANN401 - what stands in a file
 
 
 class TeacherSource(Settings):
-    """A model to learn token embeddings from. A string stands for ``TeacherSource(path=...)``."""
+    """A model to learn embeddings from. A string stands for ``TeacherSource(path=...)``."""
 
     path: str
-    """A folder or Hub repository: a late-interaction checkpoint, or an encoder with its own token embeddings."""
+    """A folder or Hub repository: a late-interaction checkpoint, or an encoder with its own token embeddings; as
+    ``pooled_teacher`` a dense model."""
     revision: str | None = None
     """The branch, tag or commit of ``path``."""
     weight: float = Field(default=1.0, gt=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -11,7 +12,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset, DatasetDict
-from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments
+from sentence_transformers import (
+    MultiVectorEncoder,
+    MultiVectorEncoderTrainer,
+    MultiVectorEncoderTrainingArguments,
+    SentenceTransformer,
+)
 from sentence_transformers.base.modules import Dense
 from torch import nn
 from transformers import PrinterCallback
@@ -23,13 +29,17 @@ from colbert_kit.training.adapters import AdapterTrainer, ColBERTTrainer
 from colbert_kit.training.batches import ColBERTBatchSampler
 from colbert_kit.training.checkpoints import FinishCheckpoints
 from colbert_kit.training.collator import ColBERTCollator
+from colbert_kit.training.columns import text_columns, unfolded
 from colbert_kit.training.config import TrainingConfig
 from colbert_kit.training.sources import is_lazy
 
-__all__ = ["check_model", "load_teachers", "make_trainer", "metric_of", "projection_of"]
+__all__ = ["check_model", "load_pooled_teacher", "load_teachers", "make_trainer", "metric_of", "projection_of"]
 
 EVALUATIONS = 10
 """Of a run, where the config says nothing."""
+
+SAMPLE = 500
+"""Documents whose vectors' mean is taken off a pooled teacher's: it is then known to a twentieth of their spread."""
 
 LONGEST_EAGER = 512
 """Tokens up to which attention's matrices are kept for the way back: 12 heads of 32 texts are then 200 MB a layer."""
@@ -41,6 +51,7 @@ def make_trainer(
     rows: dict[str, Dataset],
     evaluator: InformationRetrievalEvaluator | None,
     teachers: Sequence[MultiVectorEncoder] = (),
+    pooled: losses.PooledTeacher | None = None,
 ) -> MultiVectorEncoderTrainer:
     """The trainer of a run.
 
@@ -50,6 +61,7 @@ def make_trainer(
         rows: Training rows by the name of their source.
         evaluator: What the best checkpoint is chosen by.
         teachers: Whose token embeddings are learnt.
+        pooled: Whose vectors of texts are learnt beside them.
 
     Raises:
         InvalidConfig: The config does not go with the model.
@@ -63,7 +75,7 @@ def make_trainer(
         model=trained,
         args=args,
         train_dataset=next(iter(rows.values())) if len(rows) == 1 else DatasetDict(rows),
-        loss=_loss(config, trained, teachers, keep=_keep(config)),
+        loss=_loss(config, trained, teachers, pooled, keep=_keep(config)),
         evaluator=evaluator,
         data_collator=ColBERTCollator(model, args=args),
         callbacks=[FinishCheckpoints()],
@@ -178,14 +190,42 @@ def check_model(config: TrainingConfig, model: MultiVectorEncoder, teachers: Seq
 def load_teachers(config: TrainingConfig) -> list[MultiVectorEncoder]:
     """The models whose token embeddings are learnt: checkpoints as they are, encoders with their own embeddings.
 
+    They compute in what the training does: a teacher in float32 takes as long as all else in a step in bfloat16.
+
     Raises:
         RepoNotFound: There is no such folder or repository.
     """
     # An encoder gets markers, which it is never given: the student's own tokens are all it sees.
-    return [
+    loaded = [
         models.ColBERT(one.path, revision=one.revision, embedding_size=None, device=config.device)
         for one in config.teachers
     ]
+    return [one.bfloat16() if _precision(config, one.device) == "bf16" else one for one in loaded]
+
+
+def load_pooled_teacher(config: TrainingConfig, rows: dict[str, Dataset]) -> losses.PooledTeacher | None:
+    """The dense model whose vectors are learnt, centred on the first documents of all sets.
+
+    Raises:
+        InvalidConfig: It is no dense model.
+        RepoNotFound: There is no such folder or repository.
+    """
+    source = config.pooled_teacher
+    if source is None:
+        return None
+    model = models.load_scorer(source.path, revision=source.revision, device=config.device)
+    if not isinstance(model, SentenceTransformer):
+        raise InvalidConfig(f"pooled_teacher is a dense model, got {source.path}, a {type(model).__name__}.")
+    if _precision(config, model.device) == "bf16":
+        model = model.bfloat16()
+    sample = [text for one in rows.values() for text in _first_documents(one, SAMPLE // len(rows))]
+    return losses.PooledTeacher(model, sample)
+
+
+def _first_documents(rows: Dataset, most: int) -> list[str]:
+    """The positive of each of the first rows, or the first document of its list."""
+    columns = [unfolded(row) for row in itertools.islice(rows, most)]
+    return [row[text_columns(row)[1]] for row in columns]
 
 
 def _keep(config: TrainingConfig) -> Path | None:
@@ -199,6 +239,7 @@ def _loss(
     config: TrainingConfig,
     model: Any,  # noqa: ANN401 - compiled or not
     teachers: Sequence[MultiVectorEncoder],
+    pooled: losses.PooledTeacher | None = None,
     keep: Path | None = None,
 ) -> nn.Module:
     metric = config.score_metric
@@ -219,10 +260,13 @@ def _loss(
         return losses.Distillation(
             model, normalize_scores=config.normalize_scores, temperature=temperature, score_metric=metric
         )
-    if config.teachers:
-        kind = losses.TokenDistillation if config.loss == "token_distillation" else losses.InBatchDistillation
-        weights = [one.weight for one in config.teachers]
-        return kind(model, teachers, weights, context=config.teacher_context, keep=keep)
+    weights = [one.weight for one in config.teachers]
+    if config.loss == "token_distillation":
+        return losses.TokenDistillation(
+            model, teachers, weights, context=config.teacher_context, pooled=pooled, keep=keep
+        )
+    if config.loss == "in_batch_distillation":
+        return losses.InBatchDistillation(model, teachers, weights, context=config.teacher_context, keep=keep)
     return losses.MarginMSE(model, score_metric=metric)
 
 

@@ -6,8 +6,6 @@ import statistics
 
 import pyarrow.parquet as pq
 import pytest
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
 from colbert_kit import models, recipes
 from colbert_kit.errors import InvalidConfig, InvalidData
@@ -34,11 +32,10 @@ def start(tiny_model_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def dense_folder(tmp_path_factory):
-    bare, folder = tmp_path_factory.mktemp("bare"), tmp_path_factory.mktemp("dense")
+def other_model_folder(tmp_path_factory):
+    bare, folder = tmp_path_factory.mktemp("bare"), tmp_path_factory.mktemp("other")
     write_bert(bare, seed=5)
-    encoder = Transformer(str(bare))
-    SentenceTransformer(modules=[encoder, Pooling(encoder.get_embedding_dimension())], device="cpu").save(str(folder))
+    models.ColBERT(bare, embedding_size=8, query_length=16, document_length=24, device="cpu").save_pretrained(folder)
     return folder
 
 
@@ -113,8 +110,8 @@ def test_what_was_learnt_from_a_teacher_is_measured_on_queries_that_were_not(tin
     assert "as it does together with `function`" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_the_command_takes_a_dense_teacher_by_its_name_and_refuses_a_bare_encoder(
-    call, refused, tiny_model_folder, dense_folder, tmp_path
+def test_the_command_takes_a_teacher_by_its_name_and_refuses_a_bare_encoder(
+    call, refused, tiny_model_folder, other_model_folder, tmp_path
 ):
     path, settings, bare = tmp_path / "pairs.jsonl", tmp_path / "settings.yaml", tmp_path / "bare"
     path.write_text("\n".join(map(json.dumps, PAIRS)))
@@ -125,12 +122,12 @@ def test_the_command_takes_a_dense_teacher_by_its_name_and_refuses_a_bare_encode
 
     assert "scores no texts" in refused(*arguments, "--teacher", bare)
     assert not (tmp_path / "out").exists()
-    code, said, _ = call(*arguments, "--teacher", dense_folder)
+    code, said, _ = call(*arguments, "--teacher", other_model_folder)
 
-    assert (code, f"together with `{dense_folder}`" in said) == (0, True)
+    assert (code, f"together with `{other_model_folder}`" in said) == (0, True)
 
 
-def test_work_with_one_teacher_is_not_gone_on_with_by_another(tiny_model_folder, dense_folder, tmp_path):
+def test_work_with_one_teacher_is_not_gone_on_with_by_another(tiny_model_folder, other_model_folder, tmp_path):
     def stop(progress):
         if progress.stage == "training":
             raise KeyboardInterrupt
@@ -139,7 +136,7 @@ def test_work_with_one_teacher_is_not_gone_on_with_by_another(tiny_model_folder,
     path.write_text("\n".join(map(json.dumps, PAIRS)))
     arguments = (str(tiny_model_folder), str(path), tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        recipes.adapt(*arguments, teacher=str(dense_folder), settings=TAUGHT, on_progress=stop)
+        recipes.adapt(*arguments, teacher=str(other_model_folder), settings=TAUGHT, on_progress=stop)
 
     with pytest.raises(InvalidConfig, match="was begun with other teacher"):
         recipes.adapt(*arguments, teacher=str(tiny_model_folder), settings=TAUGHT)
