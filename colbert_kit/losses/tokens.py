@@ -21,8 +21,8 @@ SCALE = 100.0
 """Similarities are matched to about 0.1, so their squared difference to about 0.01: brought to about 1."""
 
 SPECIAL, ACROSS = 1.0, 0.1
-"""Beside 1 for other tokens: of a special token with a special token, and of a special token with another. From one
-trial of 240 steps, in which the three parts came down together (``docs/training.md``)."""
+"""Beside 1 for other tokens: of a special token with a special token, and of a special token with another. After 240
+steps at 0.3 special tokens had come within 0.05 of their similarities, others within 0.017, so 1 (one trial)."""
 
 
 class TokenDistillation(WithTeachers):

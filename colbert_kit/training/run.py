@@ -105,11 +105,11 @@ def _train(config: TrainingConfig, override: bool, on_progress: OnProgress | Non
     teachers = load_teachers(config)
     check_model(config, model, teachers)
     check_run(config, model, rows, evaluator)
+    pooled = load_pooled_teacher(config, rows)
     with contextlib.ExitStack() as stack:
         if is_first_process():
             make_folder(config.folder)
             stack.enter_context(locked(config.folder))
-        pooled = load_pooled_teacher(config, rows)
         trainer = make_trainer(config, model, rows, evaluator, teachers, pooled)
         trainer.add_callback(Report(metric_of(evaluator), on_progress))
         if is_first_process():

@@ -388,6 +388,7 @@ def test_a_run_learns_from_a_teacher_and_keeps_its_embeddings(settings, tmp_path
         ({"loss": "token_distillation", "teachers": "t", "temperature": 0.5}, "token_distillation has no temperature"),
         ({"keep_teachers": "folder"}, "keep_teachers or teacher_context is given, and there are no teachers"),
         ({"loss": "token_distillation", "teachers": {"path": "t", "weight": 0}}, "weight: input should be greater"),
+        ({"loss": "in_batch_distillation", "teachers": "t", "pooled_teacher": "d"}, "goes with the loss token_dist"),
     ],
 )
 def test_teachers_and_their_loss_belong_together(settings, changes, message):
