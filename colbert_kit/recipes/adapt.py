@@ -173,7 +173,7 @@ def _config(
     )
     allowed = ("distillation",) if with_scores else ("contrastive", "cached_contrastive")
     if config.loss not in allowed:
-        which = "with a teacher that scores" if with_scores else "without one"
+        which = "with a teacher that scores" if with_scores else "without a teacher that scores"
         raise InvalidConfig(f"{which} the loss of adapt is {' or '.join(allowed)}, got {config.loss!r}.")
     return config
 

@@ -83,8 +83,11 @@ def test_too_few_pairs_are_refused_before_anything_is_written(tiny_model_folder,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": {"loss": "distillation"}}, "without a teacher the loss of adapt is contrastive or cached_contr"),
-        ({"settings": {"loss": "contrastive"}, "teacher": print}, "with a teacher the loss of adapt is distillation"),
+        ({"settings": {"loss": "distillation"}}, "without a teacher that scores the loss of adapt is contrastive or"),
+        (
+            {"settings": {"loss": "contrastive"}, "teacher": print},
+            "with a teacher that scores the loss of adapt is distillation",
+        ),
         ({"settings": {"model": "other"}}, "adapt sets model itself"),
         ({"evaluate_on": ["folder"]}, "'path:split'"),
     ],
@@ -128,7 +131,10 @@ def test_a_corpus_with_titles_knows_the_positives_without_them(tiny_model_folder
 def test_the_command_takes_settings_of_training_from_a_file(call, refused, tiny_model_folder, pairs, tmp_path):
     settings, output = tmp_path / "settings.yaml", tmp_path / "out"
     arguments = ("adapt", "--pairs", pairs, "--model", tiny_model_folder, "--output", output, "--settings", settings)
-    for wrong, message in [("epoch: 2", "epoch is no setting"), ("loss: distillation", "without a teacher the loss")]:
+    for wrong, message in [
+        ("epoch: 2", "epoch is no setting"),
+        ("loss: distillation", "without a teacher that scores the loss"),
+    ]:
         settings.write_text(wrong)
         assert message in refused(*arguments)
     assert not output.exists()
