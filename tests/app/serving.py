@@ -38,15 +38,16 @@ def serving(index: Path, environment: Mapping[str, str]) -> Iterator[str]:
 @contextlib.contextmanager
 def visiting(browser: Any, url: str, width: int = 1200) -> Iterator[Any]:
     """A fresh visitor's page; what the browser's console calls an error fails the test."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(url)
     page.wait_for_selector("#query textarea, #query input")
     yield page
-    page.close()
-    assert errors == []
+    context.close()
+    assert errors == [], errors
 
 
 def open_tab(page: Any, name: str) -> None:
