@@ -19,10 +19,10 @@ __all__ = ["PooledTeacher"]
 class PooledTeacher:
     """A dense model whose vector of a text is learnt by the text's [CLS] and [SEP], for ``TokenDistillation``.
 
-    A dense vector says what a text is about, which single tokens do not, and MaxSim with it ranks better than either
-    (``docs/training.md``). Two tokens that every text has can carry it, so the model stays a plain encoder and its
-    score plain MaxSim. Vectors of most dense models crowd around one direction; the mean of a sample is taken off
-    them, so that what is left tells texts apart.
+    A dense vector says what a text is about, which single tokens do not; where it was measured, MaxSim with it ranked
+    better than either (``docs/training.md``). Two tokens that every text has can carry it, so the model stays a plain
+    encoder and its score plain MaxSim. Vectors of most dense models crowd around one direction; the mean of a sample
+    is taken off them, so that what is left tells texts apart.
 
     Args:
         model: Any dense model; it sees texts as the student's tokens spell them, and is not trained, nor saved.
@@ -42,7 +42,9 @@ class PooledTeacher:
                 "a pooled teacher needs a sample of texts, whose mean is taken off its vectors; got none."
             )
         self.model = model.eval().requires_grad_(False)
-        self.name = str(getattr(model[0].config, "name_or_path", "") or "teacher").rpartition("/")[2]
+        # A table of word vectors has no config.
+        config = getattr(model[0], "config", None)
+        self.name = str(getattr(config, "name_or_path", "") or "teacher").rpartition("/")[2]
         self._mean = torch.tensor(0.0)
         self._mean = self._vectors(list(sample), "document").mean(dim=0)
 

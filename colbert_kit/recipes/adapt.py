@@ -74,8 +74,9 @@ def adapt(
     others hard negatives are mined with the start model, and adapters are trained and merged: to tell a positive from
     them, or, where the teacher scores pairs, to rank lists as it and the start model do together. Where the teacher is
     a dense model, pairs are learnt first; then [CLS] and [SEP] learn what its vectors say of texts, and all other
-    tokens stay. Start model, adapted model and BM25 search the corpus for the queries set apart. Unless the adapted
-    model wins by more than chance (paired permutation test, 5 %), the report says that it was not shown to be better.
+    tokens learn to stay as they are. Start model, adapted model and BM25 search the corpus for the queries set apart.
+    Unless the adapted model wins by more than chance (paired permutation test, 5 %), the report says that it was not
+    shown to be better.
 
     Args:
         model: A folder or Hub repository, or ``"demo"``.

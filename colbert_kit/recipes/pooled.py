@@ -42,7 +42,7 @@ def learn_pooled(
     *,
     on_progress: OnProgress | None = None,
 ) -> TrainingConfig:
-    """Teach what the first training made a dense model's vectors; all but [CLS] and [SEP] stay as they are.
+    """Teach what the first training made a dense model's vectors; all but [CLS] and [SEP] learn to stay.
 
     It comes last: pairs learnt afterwards would take from the two tokens what they had learnt.
 

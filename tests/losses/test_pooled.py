@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import models as tokenizer_models
 
 from colbert_kit import losses, models, utils
 from colbert_kit.errors import InvalidConfig
-from tests.checkpoints import write_bert
+from tests.dense import write_dense
 from tests.losses.test_tokens import ROWS, cosines, encoders, features_of, load, values_while_learning  # noqa: F401
 
 SAMPLE = ["rain", "a song by the river", "bread and coffee", "the old city at night"]
@@ -32,9 +34,8 @@ def start(encoders):  # noqa: F811 - a fixture
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dense")
-    write_bert(folder, seed=9)
-    encoder = Transformer(str(folder))
-    return SentenceTransformer(modules=[encoder, Pooling(encoder.get_embedding_dimension())], device="cpu")
+    write_dense(folder, seed=9)
+    return SentenceTransformer(str(folder), device="cpu")
 
 
 def centred(dense, texts):
@@ -98,6 +99,19 @@ def test_the_dense_model_sees_a_text_without_the_students_marker(encoders, dense
     ]  # fmt: skip
 
 
+def test_a_dense_model_of_another_kind_and_tokenizer_teaches_too(student, start):
+    words = sorted({word for text in SAMPLE + QUERIES + DOCUMENTS for word in text.split()})
+    tokenizer = Tokenizer(tokenizer_models.WordLevel({word: number for number, word in enumerate(words)}, words[0]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    torch.manual_seed(4)
+    by_words = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=12)], device="cpu")
+    loss = losses.TokenDistillation(student, [start], pooled=losses.PooledTeacher(by_words, SAMPLE))
+
+    values = values_while_learning(loss)
+
+    assert values[-1] < 0.5 * values[0]
+
+
 def test_a_few_steps_bring_the_student_nearer(student, start, dense):
     values = values_while_learning(
         losses.TokenDistillation(student, [start], pooled=losses.PooledTeacher(dense, SAMPLE))
@@ -112,7 +126,7 @@ def test_the_dense_model_is_not_trained_nor_a_part_of_the_loss(student, start, d
 
     assert all(one.grad is None for one in dense.parameters())
     assert {id(one) for one in loss.parameters()} == {id(one) for one in student.parameters()}
-    assert "pooled" in loss.get_config_dict()
+    assert loss.get_config_dict()["pooled"].startswith("dense")
 
 
 def test_what_has_no_use_for_a_pooled_teacher_is_refused(student, start, dense):

@@ -2,12 +2,12 @@
 
 import pytest
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import AutoModelForSequenceClassification
 
 from colbert_kit import models
 from colbert_kit.errors import InvalidConfig, InvalidFolder
 from tests.checkpoints import write_bert
+from tests.dense import write_dense
 
 
 @pytest.fixture
@@ -16,10 +16,8 @@ def bare(tmp_path):
     return tmp_path / "bare"
 
 
-def test_a_dense_model_is_loaded_as_one(bare, tmp_path):
-    encoder = Transformer(str(bare))
-    written = SentenceTransformer(modules=[encoder, Pooling(encoder.get_embedding_dimension())], device="cpu")
-    written.save(str(tmp_path / "dense"))
+def test_a_dense_model_is_loaded_as_one(tmp_path):
+    written = write_dense(tmp_path / "dense")
 
     model = models.load_scorer(str(tmp_path / "dense"), device="cpu")
 

@@ -7,11 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
 from colbert_kit import models, recipes
 from colbert_kit.errors import InvalidConfig
-from tests.checkpoints import write_bert
+from tests.dense import write_dense
 from tests.recipes.test_adapt import PAIRS, SETTINGS
 
 SHORT = SETTINGS | {"max_steps": 2, "eval_steps": 1}
@@ -20,10 +19,8 @@ SHORT = SETTINGS | {"max_steps": 2, "eval_steps": 1}
 
 @pytest.fixture(scope="module")
 def dense_folder(tmp_path_factory):
-    bare, folder = tmp_path_factory.mktemp("bare"), tmp_path_factory.mktemp("dense")
-    write_bert(bare)
-    encoder = Transformer(str(bare))
-    SentenceTransformer(modules=[encoder, Pooling(encoder.get_embedding_dimension())], device="cpu").save(str(folder))
+    folder = tmp_path_factory.mktemp("dense")
+    write_dense(folder)
     return folder
 
 
@@ -87,10 +84,7 @@ def test_the_report_names_the_teacher_and_both_trainings(adapted, dense_folder):
 
 
 def test_what_was_stopped_in_the_second_training_goes_on(tiny_model_folder, dense_folder, pairs, tmp_path):
-    stages = []
-
     def stop(progress):
-        stages.append(progress.stage)
         if (tmp_path / "out" / "model").exists() and progress.stage == "training":
             raise KeyboardInterrupt
 

@@ -5,12 +5,11 @@ import signal
 
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
 from colbert_kit import models, training
 from colbert_kit.errors import InvalidConfig
 from tests.checkpoints import write_bert
+from tests.dense import write_dense
 from tests.training.runs import ROWS
 from tests.training.test_resume import begin, finish
 
@@ -29,10 +28,8 @@ def start(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dense_folder(tmp_path_factory):
-    bare, folder = tmp_path_factory.mktemp("bare"), tmp_path_factory.mktemp("dense")
-    write_bert(bare, seed=5)
-    encoder = Transformer(str(bare))
-    SentenceTransformer(modules=[encoder, Pooling(encoder.get_embedding_dimension())], device="cpu").save(str(folder))
+    folder = tmp_path_factory.mktemp("dense")
+    write_dense(folder, seed=5)
     return folder
 
 
@@ -68,7 +65,7 @@ def test_a_run_learns_and_its_card_names_the_dense_model(write_config, dense_fol
     result = training.train(config)
 
     assert result.steps == 12
-    assert "pooled" in (config.folder / "README.md").read_text()
+    assert dense_folder.name in (config.folder / "README.md").read_text()
     start, made = (models.ColBERT(one, device="cpu") for one in (config.model, config.folder))
     assert not torch.equal(start.encode_query("the river"), made.encode_query("the river"))
 
